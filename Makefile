@@ -1,0 +1,119 @@
+# Gee in C. `make help` lists what there is to say.
+
+FLAVOUR ?= release
+B       := build/$(FLAVOUR)
+
+# --- flavours: one tree each under build/ ---
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+        -Wpointer-arith -Werror
+CPPFLAGS += -D_GNU_SOURCE -Icommon/include -Icommon/src
+CFLAGS_common := -std=c11 -g -fno-omit-frame-pointer $(WARN)
+
+CC_release  := gcc
+CC_clang    := clang
+CC_debug    := gcc
+CC_asan     := gcc
+CC_tsan     := clang
+CC_valgrind := gcc
+
+OPT_release  := -O2
+OPT_clang    := -O2
+OPT_debug    := -O0
+OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+OPT_tsan     := -O1 -fsanitize=thread
+OPT_valgrind := -O1 -DGEE_VALGRIND
+
+FLAVOURS := release clang debug asan tsan valgrind
+ifeq ($(filter $(FLAVOUR),$(FLAVOURS)),)
+$(error FLAVOUR=$(FLAVOUR): it is one of $(FLAVOURS))
+endif
+
+CC      := $(CC_$(FLAVOUR))
+CFLAGS  := $(CFLAGS_common) $(OPT_$(FLAVOUR))
+LDFLAGS := $(filter -fsanitize=%,$(OPT_$(FLAVOUR)))
+
+# What carries tasks is not instrumented for TSan: see common/src/base/tools.h.
+TSAN_CARRIERS := base runtime ctx sync http
+ifeq ($(FLAVOUR),tsan)
+CPPFLAGS += -DGEE_TSAN
+$(foreach l,$(TSAN_CARRIERS),$(eval $(B)/common/src/$(l)/%.o: CFLAGS += -fno-sanitize=thread))
+endif
+
+# --- libraries ---
+
+PKG := $(shell pkg-config --exists libuv 2>/dev/null && echo yes)
+ifeq ($(PKG),yes)
+CPPFLAGS += $(shell pkg-config --cflags libuv jansson)
+LIBS     := $(shell pkg-config --libs libuv jansson) -lboost_context -lpthread
+LLHTTP_PKG := $(shell pkg-config --exists libllhttp 2>/dev/null && echo yes)
+ifeq ($(LLHTTP_PKG),yes)
+CPPFLAGS += $(shell pkg-config --cflags libllhttp)
+LIBS     += $(shell pkg-config --libs libllhttp)
+else
+CPPFLAGS    += -isystem /usr/share/include/llhttp
+LLHTTP_OBJS := $(patsubst /usr/share/llhttp/%.c,$(B)/llhttp/%.o,$(wildcard /usr/share/llhttp/*.c))
+endif
+TEST_LIBS := $(shell pkg-config --libs cmocka libcurl 2>/dev/null)
+endif
+
+LIB      := $(B)/libgee.a
+SRCS     := $(wildcard common/src/*/*.c)
+OBJS     := $(SRCS:%.c=$(B)/%.o)
+
+.PHONY: all
+all: deps
+	@$(MAKE) --no-print-directory build
+
+.PHONY: build
+build: $(LIB) examples
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/llhttp/%.o: /usr/share/llhttp/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) -I/usr/share/include/llhttp -O2 -g -fno-omit-frame-pointer -c $< -o $@
+
+$(LIB): $(OBJS) $(LLHTTP_OBJS)
+	@echo "  AR      $@"
+	@rm -f $@
+	@ar rcs $@ $^
+
+# --- tests of common ---
+
+TESTLIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
+TESTS        := $(patsubst tests/common/%.c,$(B)/tests/common/%,$(wildcard tests/common/test_*.c))
+CPPFLAGS_tests := -Itests/lib
+$(B)/tests/%.o: CPPFLAGS += $(CPPFLAGS_tests)
+
+$(B)/tests/common/test_%: $(B)/tests/common/test_%.o $(TESTLIB_OBJS) $(LIB)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+
+.PHONY: tests
+tests: $(TESTS)
+
+# --- examples ---
+
+EXAMPLES := $(patsubst common/examples/%.c,$(B)/examples/%,$(wildcard common/examples/*.c))
+.PHONY: examples
+examples: $(EXAMPLES)
+$(B)/examples/%: $(B)/common/examples/%.o $(LIB)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+.PHONY: deps
+deps:
+	@sh tests/tools/deps.sh
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+-include $(shell find build/$(FLAVOUR) -name '*.d' 2>/dev/null)
+.SECONDARY:

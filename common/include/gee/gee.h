@@ -1,0 +1,12 @@
+/* All of Gee in C. */
+#ifndef GEE_H
+#define GEE_H
+
+#include "gee/chan.h"
+#include "gee/ctx.h"
+#include "gee/debug.h"
+#include "gee/run.h"
+#include "gee/sync.h"
+#include "gee/task.h"
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * Waitgroup, mutex and rwmutex that park tasks instead of blocking threads;
+ * Go's sync package. Shared by tasks of any worker.
+ *
+ * A zeroed one is ready for use and needs no destroy. It may not be copied or
+ * freed while a task waits for it or holds it.
+ */
+#ifndef GEE_SYNC_H
+#define GEE_SYNC_H
+
+#include "gee/task.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* Tasks that wait, first come first. */
+struct gee_waitq {
+    struct gee_waiter *first, *last;
+};
+
+/* --- waitgroup --- */
+
+typedef struct gee_waitgroup {
+    atomic_bool lock; /* over the other fields */
+    struct gee_waitq queue;
+    long count;
+} gee_waitgroup;
+
+/*
+ * Adds n, which may be negative. 0, or UV_EINVAL: the count would fall below zero
+ * (Go panics); it is unchanged. At zero all waiters are released. An add from zero
+ * must happen before the wait. From any worker's code.
+ */
+int gee_waitgroup_add(gee_waitgroup *wg, long n);
+int gee_waitgroup_done(gee_waitgroup *wg); /* add(-1) */
+/* Parks until the count is zero. 0, or ctx's error. */
+#define gee_waitgroup_wait(ctx, wg) gee_waitgroup_wait_at(ctx, wg, GEE_HERE)
+int gee_waitgroup_wait_at(gee_ctx *ctx, gee_waitgroup *wg, gee_site site);
+
+/* --- mutex --- */
+
+/* First come, first served; held by nobody in particular: any task may unlock it. */
+typedef struct gee_mutex {
+    atomic_bool lock; /* over the other fields */
+    struct gee_waitq queue;
+    bool locked;
+} gee_mutex;
+
+/* 0: the caller holds it; ctx's error: it does not. */
+#define gee_mutex_lock(ctx, m) gee_mutex_lock_at(ctx, m, GEE_HERE)
+int gee_mutex_lock_at(gee_ctx *ctx, gee_mutex *m, gee_site site);
+bool gee_mutex_trylock(gee_mutex *m);
+/* 0, or UV_EINVAL: it is not locked (Go panics). From any worker's code. */
+int gee_mutex_unlock(gee_mutex *m);
+
+/* --- rwmutex --- */
+
+/*
+ * Many readers or one writer. A waiting writer stops new readers, so that it is
+ * not starved; a task that holds the read lock must therefore not ask for it
+ * again (Go documents the same).
+ */
+typedef struct gee_rwmutex {
+    atomic_bool lock; /* over the other fields */
+    struct gee_waitq queue;
+    long readers; /* that hold it; -1: a writer does */
+} gee_rwmutex;
+
+#define gee_rwmutex_rlock(ctx, m) gee_rwmutex_rlock_at(ctx, m, GEE_HERE)
+#define gee_rwmutex_lock(ctx, m)  gee_rwmutex_lock_at(ctx, m, GEE_HERE)
+int gee_rwmutex_rlock_at(gee_ctx *ctx, gee_rwmutex *m, gee_site site);
+int gee_rwmutex_lock_at(gee_ctx *ctx, gee_rwmutex *m, gee_site site);
+/* 0, or UV_EINVAL: not held for reading, for writing (Go panics). */
+int gee_rwmutex_runlock(gee_rwmutex *m);
+int gee_rwmutex_unlock(gee_rwmutex *m);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * An arena: memory that lives as long as its owner, freed at once. A request
+ * has one; everything that belongs to the request comes out of it.
+ *
+ * The first block is kept over a reset, so that a keep-alive connection asks
+ * malloc for nothing. Not shared: only the task that owns the arena allocates.
+ */
+#ifndef GEE_BASE_ARENA_H
+#define GEE_BASE_ARENA_H
+
+#include <stddef.h>
+
+typedef struct gee_arena {
+    struct gee_arena_block *head; /* the block being filled; the first one is last in the chain */
+    size_t used;                  /* in head */
+} gee_arena;
+
+/* Zeroed on request only; aligned for any type. NULL when memory is out. */
+void *gee_arena_alloc(gee_arena *a, size_t n);
+void *gee_arena_calloc(gee_arena *a, size_t n);
+/* The latest allocation p of n bytes grows to `more`, in place where it can. */
+void *gee_arena_grow(gee_arena *a, void *p, size_t n, size_t more);
+char *gee_arena_strndup(gee_arena *a, const char *s, size_t n);
+void gee_arena_reset(gee_arena *a);
+void gee_arena_free(gee_arena *a);
+
+#endif

@@ -1,0 +1,151 @@
+/* Starting tasks under a ctx, and the runtime with its first one. */
+#include "base/count.h"
+#include "base/tools.h"
+#include "ctx/ctx.h"
+#include "gee/run.h"
+#include "runtime/worker.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static void drop_owner(gee_task *t) {
+    gee_ctx_unref(t->owner);
+}
+
+int gee_go_at(gee_ctx *ctx, gee_task_fn fn, void *arg, const char *name, gee_site site) {
+    gee_spawn spawn = {fn, arg, gee_ctx_ref(ctx), drop_owner, name, site, NULL};
+    if (gee_task_spawn(&spawn))
+        return 0;
+    gee_ctx_unref(ctx);
+    return UV_ENOMEM;
+}
+
+/* A spawn on its way to another worker. */
+struct remote {
+    gee_work work;
+    gee_spawn spawn;
+    gee_park *park;
+    int rc;
+};
+
+static void spawn_here(gee_work *work) {
+    struct remote *r = gee_container(work, struct remote, work);
+    r->rc = gee_task_spawn(&r->spawn) ? 0 : UV_ENOMEM;
+    gee_wake(r->park, 0);
+}
+
+/* Waits for the other worker's answer: it is its memory that may be out. */
+int gee_go_on_at(int index, gee_ctx *ctx, gee_task_fn fn, void *arg, const char *name,
+                 gee_site site) {
+    gee_runtime *rt = gee_runtime_current();
+    if (rt == NULL || index < 0 || index >= rt->nworkers)
+        return UV_EINVAL;
+    if (index == gee_worker_index())
+        return gee_go_at(ctx, fn, arg, name, site);
+    gee_park park;
+    gee_park_init(&park);
+    struct remote r = {
+        .work.fn = spawn_here,
+        .spawn = {fn, arg, gee_ctx_ref(ctx), drop_owner, name, site, &r},
+        .park = &park,
+    };
+    gee_race_release(&r);
+    gee_post(&rt->workers[index], &r.work);
+    gee_park_wait(&park, GEE_WAIT_WORKER, NULL, site);
+    if (r.rc < 0)
+        gee_ctx_unref(ctx);
+    return r.rc;
+}
+
+struct first_task {
+    gee_task_fn fn;
+    void *arg;
+};
+
+/* Nothing to do: it gets worker 0 out of its poll, to see that the time is up. */
+static void grace_over(gee_timer *t) {
+    (void)t;
+}
+
+static void first_task(gee_ctx *root, void *arg) {
+    struct first_task *first = arg;
+    gee_runtime *rt = gee_runtime_current();
+    gee_race_acquire(rt); /* what came before gee_run */
+    first->fn(root, first->arg);
+    gee_ctx_cancel(root, 0);
+    rt->deadline_ns = gee_clock_ns() + rt->grace_ms * 1000000;
+    if (gee_timer_start(&rt->grace, rt->deadline_ns, grace_over) < 0)
+        rt->deadline_ns = 0; /* no memory to wait with */
+    atomic_store(&rt->main_done, true);
+}
+
+/* An environment variable as a number from lo to hi; unset: `unset`. False, said so: neither. */
+static bool env_number(const char *name, uint64_t unset, uint64_t lo, uint64_t hi, uint64_t *out) {
+    const char *text = getenv(name);
+    *out = unset;
+    if (text == NULL || *text == '\0')
+        return true;
+    char *end;
+    unsigned long long n = strtoull(text, &end, 10);
+    if (*end == '\0' && *text != '-' && n >= lo && n <= hi) {
+        *out = n;
+        return true;
+    }
+    fprintf(stderr, "gee: %s=%s: a number from %llu to %llu is needed\n", name, text,
+            (unsigned long long)lo, (unsigned long long)hi);
+    return false;
+}
+
+static int settings(gee_runtime *rt, const gee_config *cfg, int *workers) {
+    uint64_t n, kib, seed;
+    if (!env_number("GEE_WORKERS", 1, 1, GEE_MAX_WORKERS, &n) ||
+        !env_number("GEE_STACK_KIB", 256, 16, 1024 * 1024, &kib) ||
+        !env_number("GEE_SEED", 0, 0, UINT64_MAX, &seed))
+        return UV_EINVAL;
+    if (cfg->workers < 0 || cfg->workers > GEE_MAX_WORKERS) {
+        fprintf(stderr, "gee: %d workers: 1 to %d are possible\n", cfg->workers, GEE_MAX_WORKERS);
+        return UV_EINVAL;
+    }
+    *workers = cfg->sim ? 1 : cfg->workers ? cfg->workers : (int)n;
+    rt->stack_size = 1024 * (cfg->stack_kib ? cfg->stack_kib : kib);
+    rt->stack_size = (rt->stack_size + 4095) & ~(size_t)4095;
+    rt->seed = cfg->seed ? cfg->seed : seed;
+    rt->grace_ms = cfg->grace_ms ? cfg->grace_ms : 5000;
+    rt->sim = cfg->sim;
+    rt->driver = cfg->sim ? &gee_driver_sim : &gee_driver_real;
+    return 0;
+}
+
+static int run_main(gee_runtime *rt, gee_task_fn fn, void *arg) {
+    gee_ctx *root = gee_ctx_with_cancel(NULL);
+    if (root == NULL)
+        return UV_ENOMEM;
+    struct first_task first = {fn, arg};
+    int rc = gee_go_at(root, first_task, &first, "main", GEE_HERE);
+    gee_worker *w0 = &rt->workers[0];
+    if (rc == 0)
+        rc = gee_worker_loop(w0);
+    if (rc == GEE_EDEADLK) {
+        rt->deadlock = true;
+        gee_worker_print_tasks(w0, "deadlock: every task is parked and no timer is armed:");
+    }
+    gee_timer_stop(&rt->grace);
+    gee_ctx_end(root);
+    return rc;
+}
+
+int gee_run(const gee_config *cfg, gee_task_fn fn, void *arg) {
+    gee_runtime rt = {0};
+    int workers;
+    int rc = settings(&rt, cfg ? cfg : &(gee_config){0}, &workers);
+    if (rc == 0)
+        rc = gee_runtime_init(&rt, workers);
+    if (rc < 0)
+        return rc;
+    gee_race_release(&rt);
+    gee_worker_enter(&rt.workers[0]);
+    rc = gee_runtime_start_threads(&rt);
+    if (rc == 0)
+        rc = run_main(&rt, fn, arg);
+    int closed = gee_runtime_close(&rt);
+    return rc ? rc : closed;
+}

@@ -1,0 +1,101 @@
+/* Waiting for the end of a ctx: as a task, as one of several things, by a function. */
+#include "base/tools.h"
+#include "ctx/ctx.h"
+#include "runtime/worker.h"
+#include <stdlib.h>
+
+static void wake(gee_watch *watch, gee_ctx *ctx) {
+    gee_ctx_waiter *w = gee_container(watch, gee_ctx_waiter, watch);
+    (void)ctx;
+    gee_wake(w->park, w->index);
+}
+
+int gee_ctx_wake_on_end(gee_ctx *ctx, gee_ctx_waiter *w, gee_park *park, int index) {
+    w->watch.fn = wake;
+    w->park = park;
+    w->index = index;
+    return gee_ctx_watch(ctx, &w->watch);
+}
+
+int gee_ctx_wait_at(gee_ctx *ctx, gee_site site) {
+    gee_park park;
+    gee_ctx_waiter waiter;
+    gee_park_init(&park);
+    int err = gee_ctx_wake_on_end(ctx, &waiter, &park, 0);
+    if (err != 0)
+        return err;
+    gee_ctx_ref(ctx);
+    gee_park_wait(&park, GEE_WAIT_CTX, ctx, site);
+    err = gee_ctx_err(ctx);
+    gee_ctx_unref(ctx);
+    return err;
+}
+
+/*
+ * The handle is shared by the caller and by what is going to run: the watch,
+ * then the task. A ctx may be ended from any thread, but a task can only be
+ * spawned on a worker: the watch posts to the worker where it was made.
+ */
+struct gee_after {
+    gee_watch watch;
+    gee_work start;
+    gee_worker *worker;
+    gee_ctx *ctx;
+    void (*fn)(void *arg);
+    void *arg;
+    _Atomic int refs;
+};
+
+static void after_unref(gee_after *a) {
+    if (atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) == 1) {
+        gee_ctx_unref(a->ctx);
+        free(a);
+    }
+}
+
+static void after_task(gee_ctx *ctx, void *arg) {
+    gee_after *a = arg;
+    (void)ctx;
+    gee_race_acquire(a); /* what came before after_func, and before the end of the ctx */
+    gee_ctx_err(a->ctx);
+    a->fn(a->arg);
+    after_unref(a);
+}
+
+static void after_start(gee_work *work) {
+    gee_after *a = gee_container(work, gee_after, start);
+    /* No memory for the task: nobody is left to tell. */
+    if (gee_go_at(gee_background(), after_task, a, "after_func", GEE_HERE) < 0)
+        abort();
+}
+
+static void after_end(gee_watch *watch, gee_ctx *ctx) {
+    gee_after *a = gee_container(watch, gee_after, watch);
+    (void)ctx;
+    gee_post(a->worker, &a->start);
+}
+
+gee_after *gee_ctx_after_func(gee_ctx *ctx, void (*fn)(void *arg), void *arg) {
+    gee_after *a = calloc(1, sizeof(*a));
+    if (a == NULL)
+        return NULL;
+    a->watch.fn = after_end;
+    a->start.fn = after_start;
+    a->worker = gee_worker_self();
+    a->ctx = gee_ctx_ref(ctx);
+    a->fn = fn;
+    a->arg = arg;
+    atomic_init(&a->refs, 2);
+    gee_race_release(a);
+    if (gee_ctx_watch(a->ctx, &a->watch) != 0)
+        gee_defer(&a->start);
+    return a;
+}
+
+bool gee_after_stop(gee_after *a) {
+    bool stopped = gee_ctx_unwatch(a->ctx, &a->watch);
+    if (stopped)
+        after_unref(a); /* the watch's */
+    after_unref(a);
+    return stopped;
+}

@@ -1,0 +1,20 @@
+#include "runtime/park.h"
+#include "runtime/worker.h"
+
+int gee_park_wait(gee_park *p, enum gee_wait_reason reason, gee_ctx *wait_ctx, gee_site site) {
+    gee_task *t = p->task;
+    /*
+     * A wake-up may have come already. From another worker it then sits in the
+     * inbox, which is read after this task has switched out. From this worker
+     * nothing can have come: its code runs only while this task does not.
+     */
+    t->state = GEE_TASK_WAITING;
+    t->since_ns = t->worker->now_ns;
+    t->reason = reason;
+    t->parked_at = site;
+    t->wait_ctx = wait_ctx;
+    gee_task_switch_out(t);
+    t->reason = GEE_WAIT_NONE;
+    t->wait_ctx = NULL;
+    return atomic_load_explicit(&p->fired, memory_order_acquire) - 1;
+}

@@ -1,0 +1,62 @@
+/* The real driver: libuv waits, the clock is the machine's, tasks run in order. */
+#include "runtime/worker.h"
+#include <time.h>
+
+static uint64_t real_now(gee_worker *w) {
+    return w->now_ns = uv_hrtime();
+}
+
+static uint64_t real_wall(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void on_alarm(uv_timer_t *alarm) {
+    ((gee_worker *)alarm->loop->data)->alarm_ms = UINT64_MAX;
+}
+
+/* Rounded up: libuv counts in milliseconds, and a timer may not fire early. */
+static void set_alarm(gee_worker *w) {
+    uint64_t next = gee_timers_next(&w->timers);
+    uint64_t ms = next == UINT64_MAX ? next : (next + 999999) / 1000000;
+    if (ms == w->alarm_ms)
+        return;
+    w->alarm_ms = ms;
+    if (ms == UINT64_MAX) {
+        uv_timer_stop(&w->alarm);
+        return;
+    }
+    uint64_t now = uv_now(&w->loop);
+    uv_timer_start(&w->alarm, on_alarm, ms > now ? ms - now : 0, 0);
+}
+
+/*
+ * libuv before 1.45 runs timers, and every libuv runs pending callbacks, before
+ * it polls: one of them may have made a task runnable, or been the alarm itself.
+ * Then the poll must not wait.
+ */
+static void before_poll(uv_prepare_t *prepare) {
+    gee_worker *w = prepare->loop->data;
+    bool due = w->alarm_ms == UINT64_MAX && w->timers.n > 0;
+    if (w->runq_len > 0 || w->deferred || due)
+        uv_stop(&w->loop); /* until this uv_run returns */
+}
+
+static int real_start(gee_worker *w) {
+    uv_prepare_init(&w->loop, &w->prepare);
+    return uv_prepare_start(&w->prepare, before_poll);
+}
+
+static int real_poll(gee_worker *w) {
+    set_alarm(w);
+    uv_run(&w->loop, UV_RUN_ONCE);
+    gee_timers_fire(w, &w->timers, real_now(w));
+    return 0;
+}
+
+static gee_task *first(gee_worker *w) {
+    return gee_container(w->runq.next, gee_task, link);
+}
+
+const gee_driver gee_driver_real = {real_start, real_now, real_poll, first, real_wall};

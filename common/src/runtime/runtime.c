@@ -1,0 +1,123 @@
+/* The runtime as a whole: workers start and stop together. */
+#include "base/count.h"
+#include "base/tools.h"
+#include "gee/run.h"
+#include "runtime/worker.h"
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static _Atomic(gee_runtime *) current;
+
+gee_runtime *gee_runtime_current(void) {
+    return atomic_load_explicit(&current, memory_order_relaxed);
+}
+
+bool gee_simulated(void) {
+    gee_runtime *rt = gee_runtime_current();
+    return rt && rt->sim;
+}
+
+int gee_workers(void) {
+    gee_runtime *rt = gee_runtime_current();
+    return rt ? rt->nworkers : 0;
+}
+
+uint64_t gee_clock_ns(void) {
+    return gee_driver_now(gee_worker_self());
+}
+
+uint64_t gee_wall_ms(void) {
+    return gee_runtime_current()->driver->wall_ms();
+}
+
+uint64_t gee_now_ns(void) {
+    return gee_clock_ns();
+}
+
+uint64_t gee_now_ms(void) {
+    return gee_clock_ns() / 1000000;
+}
+
+/* splitmix64: every seed, 0 too, gives a good sequence. */
+uint64_t gee_random(gee_worker *w) {
+    uint64_t z = w->rng += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+int gee_runtime_init(gee_runtime *rt, int nworkers) {
+    gee_runtime *none = NULL;
+    if (!atomic_compare_exchange_strong(&current, &none, rt))
+        return UV_EALREADY;
+    rt->workers = calloc((size_t)nworkers, sizeof(gee_worker));
+    int rc = rt->workers ? 0 : UV_ENOMEM;
+    for (rt->nworkers = 0; rc == 0 && rt->nworkers < nworkers; rt->nworkers++)
+        if ((rc = gee_worker_init(&rt->workers[rt->nworkers], rt, rt->nworkers)) < 0)
+            break;
+    if (rc < 0) {
+        while (rt->nworkers > 0)
+            gee_worker_close(&rt->workers[--rt->nworkers]);
+        free(rt->workers);
+        atomic_store(&current, NULL);
+        return rc;
+    }
+    signal(SIGPIPE, SIG_IGN); /* a client that left is an error code, not the end */
+    return 0;
+}
+
+static void thread_main(void *arg) {
+    gee_worker *w = arg;
+    gee_worker_enter(w);
+    gee_worker_loop(w);
+    gee_worker_close(w);
+    gee_worker_leave();
+}
+
+int gee_runtime_start_threads(gee_runtime *rt) {
+    for (int i = 1; i < rt->nworkers; i++) {
+        int rc = uv_thread_create(&rt->workers[i].thread, thread_main, &rt->workers[i]);
+        if (rc < 0) {
+            rt->nworkers = i;
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static void print_task(const gee_task *t, uint64_t now_ns) {
+    fprintf(stderr, "  task %" PRIu64 " \"%s\" %s", t->id, t->name, gee_task_state_text(t->state));
+    if (t->state == GEE_TASK_WAITING)
+        fprintf(stderr, " (%s) at %s", gee_wait_reason_text(t->reason), t->parked_at);
+    fprintf(stderr, " for %.3f s, created at %s\n", (double)(now_ns - t->since_ns) / 1e9,
+            t->created_at);
+}
+
+/* On w's thread. */
+void gee_worker_print_tasks(gee_worker *w, const char *title) {
+    fprintf(stderr, "gee: %s\n", title);
+    gee_list_each(it, &w->tasks) print_task(gee_container(it, gee_task, all), w->now_ns);
+}
+
+/* Each worker drops what it has left, and closes its loop, on its own thread. */
+int gee_runtime_close(gee_runtime *rt) {
+    atomic_store(&rt->stop, true);
+    for (int i = 1; i < rt->nworkers; i++) {
+        uv_async_send(&rt->workers[i].bell);
+        uv_thread_join(&rt->workers[i].thread);
+    }
+    gee_worker_close(&rt->workers[0]);
+    bool left = false, busy = false;
+    for (int i = 0; i < rt->nworkers; i++) {
+        left |= rt->workers[i].left_over;
+        busy |= rt->workers[i].loop_busy;
+    }
+    if (!busy) /* a loop that still has handles stays where they point to */
+        free(rt->workers);
+    gee_worker_leave();
+    gee_race_acquire(rt);
+    atomic_store(&current, NULL);
+    return left || busy ? UV_EBUSY : 0;
+}

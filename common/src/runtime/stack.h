@@ -1,0 +1,36 @@
+/*
+ * Task stacks: a mapping with a guard page at its low end, cached per worker.
+ *
+ * Only the pages that a task touches are resident. Huge pages are refused: one
+ * would back a parked task's few hundred bytes with 2 MiB.
+ */
+#ifndef GEE_RUNTIME_STACK_H
+#define GEE_RUNTIME_STACK_H
+
+#include <stddef.h>
+
+typedef struct gee_stack {
+    char *base;  /* of the mapping, guard page included; NULL: none */
+    size_t size; /* of the mapping */
+    unsigned vg_id;
+} gee_stack;
+
+enum { GEE_STACK_CACHE = 64 };
+
+/* The caller's worker owns it: no lock. */
+typedef struct gee_stack_cache {
+    gee_stack free[GEE_STACK_CACHE];
+    int n;
+} gee_stack_cache;
+
+/* 0 or UV_ENOMEM. `size` is the usable part, a multiple of the page size. */
+int gee_stack_get(gee_stack_cache *c, size_t size, gee_stack *out);
+void gee_stack_put(gee_stack_cache *c, gee_stack *s);
+void gee_stack_cache_free(gee_stack_cache *c);
+
+char *gee_stack_low(const gee_stack *s); /* lowest usable byte */
+static inline char *gee_stack_top(const gee_stack *s) {
+    return s->base + s->size;
+}
+
+#endif

@@ -1,0 +1,195 @@
+#include "runtime/task.h"
+#include "base/tools.h"
+#include "runtime/worker.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Boost.Context's C linkage: a switch saves six registers and two control words. */
+typedef struct transfer {
+    void *fctx; /* who jumped here, to jump back to */
+    void *data;
+} transfer;
+transfer jump_fcontext(void *to, void *data);
+void *make_fcontext(void *stack_top, size_t size, void (*fn)(transfer));
+
+static const char *const reason_text[] = {
+#define X(id, text) text,
+    GEE_WAIT_REASONS(X)
+#undef X
+};
+
+const char *gee_wait_reason_text(enum gee_wait_reason r) {
+    return reason_text[r];
+}
+
+const char *gee_task_state_text(enum gee_task_state s) {
+    static const char *const text[] = {"runnable", "running", "waiting", "dead"};
+    return text[s];
+}
+
+static void run_queue_push(gee_worker *w, gee_task *t) {
+    t->state = GEE_TASK_RUNNABLE;
+    t->since_ns = w->now_ns;
+    gee_list_push(&w->runq, &t->link);
+    w->runq_len++;
+}
+
+static void wake_from_inbox(gee_work *work) {
+    gee_task *t = gee_container(work, gee_task, wake);
+    run_queue_push(t->worker, t);
+}
+
+gee_task *gee_task_spawn(const gee_spawn *s) {
+    gee_worker *w = gee_worker_self();
+    if (!gee_list_empty(&w->starved))
+        return NULL; /* the tasks that are there come first */
+    gee_task *t = calloc(1, sizeof(*t));
+    if (t == NULL)
+        return NULL;
+    t->id = gee_task_next_id(w);
+    t->worker = w;
+    t->created_at = s->site;
+    t->created_ns = w->now_ns;
+    t->fn = s->fn;
+    t->arg = s->arg;
+    t->owner = s->owner;
+    t->on_exit = s->on_exit;
+    t->wake.fn = wake_from_inbox;
+    gee_task_set_name(t, s->name);
+    gee_list_push(&w->tasks, &t->all);
+    gee_list_init(&t->link);
+    atomic_fetch_add_explicit(&w->rt->live, 1, memory_order_relaxed);
+    t->edge = s->edge ? s->edge : t;
+    gee_race_release(t);
+    run_queue_push(w, t);
+    return t;
+}
+
+void gee_task_set_name(gee_task *t, const char *name) {
+    size_t n = strlen(name);
+    if (n >= sizeof(t->name))
+        n = sizeof(t->name) - 1;
+    memcpy(t->name, name, n);
+    t->name[n] = '\0';
+}
+
+uint64_t gee_task_id(const gee_task *t) {
+    return t->id;
+}
+
+gee_task *gee_task_self(void) {
+    gee_worker *w = gee_worker_self();
+    return w ? w->current : NULL;
+}
+
+static void entry(transfer from) {
+    gee_task *t = from.data;
+    gee_worker *w = t->worker;
+    w->sched = from.fctx;
+#ifdef GEE_ASAN
+    __sanitizer_finish_switch_fiber(NULL, &w->stack_low, &w->stack_size);
+#endif
+    gee_race_acquire(t->edge);
+    t->fn(t->owner, t->arg);
+    if (t->on_exit)
+        t->on_exit(t);
+    gee_race_release(w->rt);
+    t->state = GEE_TASK_DEAD;
+    gee_task_switch_out(t);
+    abort(); /* the dead are not resumed */
+}
+
+void gee_task_switch_out(gee_task *t) {
+    gee_worker *w = t->worker;
+#ifdef GEE_ASAN
+    __sanitizer_start_switch_fiber(t->state == GEE_TASK_DEAD ? NULL : &t->fake_stack, w->stack_low,
+                                   w->stack_size);
+#endif
+#ifdef GEE_TSAN
+    __tsan_switch_to_fiber(w->fiber, GEE_TSAN_NO_SYNC);
+#endif
+    transfer back = jump_fcontext(w->sched, NULL);
+    w->sched = back.fctx;
+#ifdef GEE_ASAN
+    __sanitizer_finish_switch_fiber(t->fake_stack, &w->stack_low, &w->stack_size);
+#endif
+}
+
+static void switch_in(gee_worker *w, gee_task *t) {
+#ifdef GEE_ASAN
+    __sanitizer_start_switch_fiber(&w->fake_stack, gee_stack_low(&t->stack),
+                                   (size_t)(gee_stack_top(&t->stack) - gee_stack_low(&t->stack)));
+#endif
+#ifdef GEE_TSAN
+    __tsan_switch_to_fiber(t->fiber, GEE_TSAN_NO_SYNC);
+#endif
+    transfer back = jump_fcontext(t->fctx, t);
+#ifdef GEE_ASAN
+    __sanitizer_finish_switch_fiber(w->fake_stack, NULL, NULL);
+#endif
+    t->fctx = back.fctx;
+    (void)w;
+}
+
+static int take_stack(gee_worker *w, gee_task *t) {
+    if (gee_stack_get(&w->stacks, w->rt->stack_size, &t->stack) < 0)
+        return UV_ENOMEM;
+    t->fctx = make_fcontext(gee_stack_top(&t->stack), w->rt->stack_size, entry);
+#ifdef GEE_TSAN
+    t->fiber = __tsan_create_fiber(0);
+    __tsan_set_fiber_name(t->fiber, t->name);
+#endif
+    return 0;
+}
+
+static void forget(gee_task *t) {
+    gee_worker *w = t->worker;
+#ifdef GEE_TSAN
+    if (t->fiber)
+        __tsan_destroy_fiber(t->fiber);
+#endif
+    if (t->stack.base)
+        gee_stack_put(&w->stacks, &t->stack);
+    gee_list_del(&t->all);
+    free(t);
+    gee_worker_task_gone(w);
+}
+
+void gee_task_abandon(gee_task *t) {
+    gee_list_del(&t->link);
+    forget(t);
+}
+
+void gee_task_run(gee_worker *w, gee_task *t) {
+    gee_list_del(&t->link);
+    w->runq_len--;
+    if (t->stack.base == NULL && take_stack(w, t) < 0) {
+        gee_list_push(&w->starved, &t->link);
+        return;
+    }
+    t->state = GEE_TASK_RUNNING;
+    t->since_ns = w->now_ns;
+    w->current = t;
+    switch_in(w, t);
+    w->current = NULL;
+    if (t->state != GEE_TASK_DEAD)
+        return;
+    forget(t);
+    gee_list *starved = gee_list_pop(&w->starved);
+    if (starved)
+        run_queue_push(w, gee_container(starved, gee_task, link));
+}
+
+void gee_task_ready(gee_task *t) {
+    if (t->worker == gee_worker_self())
+        run_queue_push(t->worker, t);
+    else
+        gee_post(t->worker, &t->wake);
+}
+
+void gee_yield(void) {
+    gee_task *t = gee_task_self();
+    run_queue_push(t->worker, t);
+    gee_task_switch_out(t);
+}

@@ -1,0 +1,115 @@
+/*
+ * A task and its states.
+ *
+ *   gee_task_spawn          gee_park_wait
+ *        |               +----------------+
+ *        v               |                v
+ *    RUNNABLE ------> RUNNING          WAITING(reason)
+ *        ^               |                |
+ *        +---------------+----------------+
+ *          gee_yield     |     gee_wake
+ *                        v
+ *                      DEAD: off all lists, its stack is back in the cache
+ *
+ * A stack is taken when the task first runs, not when it is spawned: tasks that
+ * run one after another to their end share one hot stack.
+ */
+#ifndef GEE_RUNTIME_TASK_H
+#define GEE_RUNTIME_TASK_H
+
+#include "base/list.h"
+#include "gee/task.h"
+#include "runtime/stack.h"
+#include <stdbool.h>
+
+enum gee_task_state { GEE_TASK_RUNNABLE, GEE_TASK_RUNNING, GEE_TASK_WAITING, GEE_TASK_DEAD };
+
+#define GEE_WAIT_REASONS(X)                                                                        \
+    X(NONE, "")                                                                                    \
+    X(SLEEP, "sleep")                                                                              \
+    X(CHAN_SEND, "chan send")                                                                      \
+    X(CHAN_RECV, "chan receive")                                                                   \
+    X(SELECT, "select")                                                                            \
+    X(WAITGROUP, "waitgroup wait")                                                                 \
+    X(MUTEX, "mutex lock")                                                                         \
+    X(RWMUTEX_R, "rwmutex read lock")                                                              \
+    X(RWMUTEX_W, "rwmutex write lock")                                                             \
+    X(CTX, "ctx done")                                                                             \
+    X(BLOCKING, "blocking work")                                                                   \
+    X(IO_READ, "io read")                                                                          \
+    X(IO_WRITE, "io write")                                                                        \
+    X(SHUTDOWN, "server shutdown")                                                                 \
+    X(WORKER, "answer of another worker")
+
+enum gee_wait_reason {
+#define X(id, text) GEE_WAIT_##id,
+    GEE_WAIT_REASONS(X)
+#undef X
+};
+
+const char *gee_wait_reason_text(enum gee_wait_reason r);
+const char *gee_task_state_text(enum gee_task_state s);
+
+/* Something to do on a worker's loop, outside tasks; memory is the sender's until fn runs. */
+typedef struct gee_work {
+    struct gee_work *next;
+    void (*fn)(struct gee_work *w);
+} gee_work;
+
+struct gee_worker;
+
+struct gee_task {
+    /* Set at creation, read by anyone who may look at the task. */
+    uint64_t id;
+    struct gee_worker *worker;
+    gee_site created_at;
+    uint64_t created_ns;
+    char name[32];
+
+    /* The worker's alone. */
+    gee_list link; /* in its run queue */
+    gee_list all;  /* in its list of tasks */
+    enum gee_task_state state;
+    uint64_t since_ns; /* in this state */
+    enum gee_wait_reason reason;
+    gee_site parked_at;
+    gee_ctx *wait_ctx; /* that ends this wait; NULL: none does */
+    gee_stack stack;
+    void *fctx;
+    void *fiber;      /* TSan */
+    const void *edge; /* TSan: what the spawner released */
+    void *fake_stack; /* ASan */
+
+    /* Wake-ups from other workers. */
+    gee_work wake;
+
+    /* The task's owner: kept for the layer above. */
+    gee_task_fn fn;
+    void *arg;
+    gee_ctx *owner;
+    void (*on_exit)(gee_task *t); /* in the task, as its last act */
+};
+
+typedef struct gee_spawn {
+    gee_task_fn fn;
+    void *arg;
+    gee_ctx *owner;
+    void (*on_exit)(gee_task *t);
+    const char *name;
+    gee_site site;
+    const void *edge; /* that the spawner released; NULL: the spawner is the caller */
+} gee_spawn;
+
+/* A runnable task on the calling worker, or NULL: no memory. */
+gee_task *gee_task_spawn(const gee_spawn *s);
+
+/* One slice: until the task parks, yields or ends. For the worker's loop. */
+void gee_task_run(struct gee_worker *w, gee_task *t);
+/* Makes a waiting task runnable, from any thread. Once for each time it parks. */
+void gee_task_ready(gee_task *t);
+/* Back to the loop. The state was set before. */
+void gee_task_switch_out(gee_task *t);
+/* Frees a task that will never run again, where it stands. */
+void gee_task_abandon(gee_task *t);
+
+#endif

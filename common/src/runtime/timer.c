@@ -1,0 +1,95 @@
+#include "runtime/timer.h"
+#include "base/count.h"
+#include "runtime/worker.h"
+#include <stdlib.h>
+
+static bool before(const gee_timer *a, const gee_timer *b) {
+    return a->when_ns != b->when_ns ? a->when_ns < b->when_ns : a->seq < b->seq;
+}
+
+static void place(gee_timers *ts, gee_timer *t, size_t i) {
+    ts->heap[i] = t;
+    t->slot = i + 1;
+}
+
+static void sift_up(gee_timers *ts, gee_timer *t, size_t i) {
+    while (i > 0 && before(t, ts->heap[(i - 1) / 2])) {
+        place(ts, ts->heap[(i - 1) / 2], i);
+        i = (i - 1) / 2;
+    }
+    place(ts, t, i);
+}
+
+static void sift_down(gee_timers *ts, gee_timer *t, size_t i) {
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= ts->n)
+            break;
+        if (child + 1 < ts->n && before(ts->heap[child + 1], ts->heap[child]))
+            child++;
+        if (!before(ts->heap[child], t))
+            break;
+        place(ts, ts->heap[child], i);
+        i = child;
+    }
+    place(ts, t, i);
+}
+
+static void remove_at(gee_timers *ts, size_t i) {
+    gee_timer *last = ts->heap[--ts->n];
+    ts->heap[i]->slot = 0;
+    if (i < ts->n) {
+        sift_up(ts, last, i);
+        sift_down(ts, last, last->slot - 1);
+    }
+    gee_count(GEE_COUNT_TIMERS, -1);
+}
+
+int gee_timer_start(gee_timer *t, uint64_t when_ns, void (*fn)(gee_timer *t)) {
+    gee_worker *w = gee_worker_self();
+    gee_timers *ts = &w->timers;
+    gee_timer_stop(t);
+    if (ts->n == ts->cap) {
+        size_t cap = ts->cap ? 2 * ts->cap : 64;
+        gee_timer **heap = realloc(ts->heap, cap * sizeof(gee_timer *));
+        if (heap == NULL)
+            return UV_ENOMEM;
+        ts->heap = heap;
+        ts->cap = cap;
+    }
+    t->when_ns = when_ns;
+    t->seq = ts->seq++;
+    t->fn = fn;
+    t->worker = w;
+    sift_up(ts, t, ts->n++);
+    gee_count(GEE_COUNT_TIMERS, 1);
+    return 0;
+}
+
+bool gee_timer_stop(gee_timer *t) {
+    if (!gee_timer_armed(t))
+        return false;
+    gee_worker_check(t->worker, "a timer");
+    remove_at(&t->worker->timers, t->slot - 1);
+    return true;
+}
+
+uint64_t gee_timers_next(const gee_timers *ts) {
+    return ts->n ? ts->heap[0]->when_ns : UINT64_MAX;
+}
+
+/* Those due now: one that a callback arms for now waits for the next round. */
+void gee_timers_fire(gee_worker *w, gee_timers *ts, uint64_t now_ns) {
+    uint64_t round = ts->seq;
+    (void)w;
+    while (ts->n && ts->heap[0]->when_ns <= now_ns && ts->heap[0]->seq < round) {
+        gee_timer *t = ts->heap[0];
+        remove_at(ts, 0);
+        t->fn(t);
+    }
+}
+
+void gee_timers_free(gee_timers *ts) {
+    free(ts->heap);
+    *ts = (gee_timers){0};
+}

@@ -1,0 +1,189 @@
+/* The loop of a worker, its inbox and its identity. */
+#include "runtime/worker.h"
+#include "base/count.h"
+#include "base/tools.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static _Thread_local gee_worker *self;
+
+gee_worker *gee_worker_self(void) {
+    return self;
+}
+
+void gee_worker_check(const gee_worker *w, const char *what) {
+    if (w == self)
+        return;
+    fprintf(stderr, "gee: %s of worker %d is used from ", what, w->index);
+    if (self)
+        fprintf(stderr, "worker %d\n", self->index);
+    else
+        fprintf(stderr, "a thread that is no worker\n");
+    abort();
+}
+
+int gee_worker_index(void) {
+    return self ? self->index : -1;
+}
+
+/*
+ * The inbox is a stack that senders push onto and the worker takes whole. The
+ * one who finds it empty rings the bell; the others know that it was rung.
+ */
+void gee_post(gee_worker *w, gee_work *work) {
+    gee_work *head = atomic_load_explicit(&w->inbox, memory_order_relaxed);
+    gee_vg_before(w);
+    do
+        work->next = head;
+    while (!atomic_compare_exchange_weak_explicit(&w->inbox, &head, work, memory_order_release,
+                                                  memory_order_relaxed));
+    if (head == NULL)
+        uv_async_send(&w->bell);
+}
+
+static void read_inbox(gee_worker *w) {
+    gee_work *stack = atomic_exchange_explicit(&w->inbox, NULL, memory_order_acquire);
+    gee_work *queue = NULL;
+    gee_vg_after(w);
+    while (stack) { /* first sent, first done */
+        gee_work *next = stack->next;
+        stack->next = queue;
+        queue = stack;
+        stack = next;
+    }
+    while (queue) {
+        gee_work *work = queue;
+        queue = work->next; /* fn may free it or send it again */
+        work->fn(work);
+    }
+}
+
+static void on_bell(uv_async_t *bell) {
+    read_inbox(gee_container(bell, gee_worker, bell));
+}
+
+void gee_defer(gee_work *work) {
+    gee_worker *w = self;
+    work->next = NULL;
+    *w->deferred_end = work;
+    w->deferred_end = &work->next;
+}
+
+void gee_worker_run_deferred(gee_worker *w) {
+    while (w->deferred) {
+        gee_work *work = w->deferred;
+        w->deferred = work->next;
+        if (w->deferred == NULL)
+            w->deferred_end = &w->deferred;
+        work->fn(work);
+    }
+}
+
+/* So many slices between two looks at the outside. */
+enum { SLICES = 256 };
+
+static void run_slices(gee_worker *w) {
+    const gee_driver *driver = w->rt->driver;
+    for (int i = 0; i < SLICES && w->runq_len > 0; i++) {
+        gee_worker_run_deferred(w);
+        gee_task_run(w, driver->next(w));
+    }
+    gee_worker_run_deferred(w);
+}
+
+static bool finished(gee_worker *w) {
+    gee_runtime *rt = w->rt;
+    if (w->index != 0)
+        return atomic_load(&rt->stop);
+    if (!atomic_load_explicit(&rt->main_done, memory_order_relaxed))
+        return false;
+    if (atomic_load(&rt->live) == 0)
+        return true;
+    return gee_driver_now(w) >= rt->deadline_ns;
+}
+
+int gee_worker_loop(gee_worker *w) {
+    int rc = 0;
+    while (rc == 0) {
+        run_slices(w);
+        if (finished(w))
+            break;
+        rc = w->rt->driver->poll(w);
+    }
+    return rc;
+}
+
+void gee_worker_task_gone(gee_worker *w) {
+    gee_runtime *rt = w->rt;
+    if (atomic_fetch_sub(&rt->live, 1) == 1 && w->index != 0 && atomic_load(&rt->main_done))
+        uv_async_send(&rt->workers[0].bell);
+}
+
+void gee_worker_enter(gee_worker *w) {
+    self = w;
+    gee_count_bind(w->index + 1);
+#ifdef GEE_TSAN
+    w->fiber = __tsan_get_current_fiber();
+#endif
+    gee_tsan_ignore_begin();
+}
+
+void gee_worker_leave(void) {
+    gee_tsan_ignore_end();
+    gee_count_bind(0);
+    self = NULL;
+}
+
+int gee_worker_init(gee_worker *w, gee_runtime *rt, int index) {
+    *w = (gee_worker){.rt = rt, .index = index};
+    gee_list_init(&w->runq);
+    gee_list_init(&w->tasks);
+    gee_list_init(&w->starved);
+    w->deferred_end = &w->deferred;
+    w->alarm_ms = UINT64_MAX;
+    w->rng = rt->seed + (uint64_t)index;
+    w->read_buf = malloc(GEE_READ_BUF);
+    if (w->read_buf == NULL)
+        return UV_ENOMEM;
+    int rc = uv_loop_init(&w->loop);
+    if (rc < 0) {
+        free(w->read_buf);
+        return rc;
+    }
+    w->loop.data = w;
+    uv_timer_init(&w->loop, &w->alarm);
+    rc = uv_async_init(&w->loop, &w->bell, on_bell);
+    if (rc == 0)
+        rc = rt->driver->start(w);
+    w->now_ns = gee_driver_now(w);
+    return rc;
+}
+
+static void print_handle(uv_handle_t *h, void *arg) {
+    (void)arg;
+    fprintf(stderr, "gee: left over: %s handle %p (%s)\n", uv_handle_type_name(h->type), (void *)h,
+            uv_is_closing(h) ? "closing" : "never closed");
+}
+
+void gee_worker_close(gee_worker *w) {
+    w->left_over = !gee_list_empty(&w->tasks);
+    if (w->left_over && !w->rt->deadlock)
+        gee_worker_print_tasks(w, "tasks left over after main returned:");
+    gee_list_each_safe(it, &w->tasks) gee_task_abandon(gee_container(it, gee_task, all));
+    gee_worker_run_deferred(w);
+    read_inbox(w);
+    uv_close((uv_handle_t *)&w->alarm, NULL);
+    uv_close((uv_handle_t *)&w->bell, NULL);
+    if (w->prepare.loop)
+        uv_close((uv_handle_t *)&w->prepare, NULL);
+    for (int i = 0; i < 16 && uv_loop_alive(&w->loop); i++) {
+        uv_run(&w->loop, UV_RUN_NOWAIT); /* close callbacks may close more */
+        gee_worker_run_deferred(w);
+    }
+    w->loop_busy = uv_loop_close(&w->loop) != 0;
+    if (w->loop_busy)
+        uv_walk(&w->loop, print_handle, NULL);
+    gee_timers_free(&w->timers);
+    gee_stack_cache_free(&w->stacks);
+    free(w->read_buf);
+}

@@ -1,0 +1,135 @@
+/*
+ * Workers: a thread, its libuv loop, its run queue and its inbox.
+ *
+ * Everything in a worker is its own thread's, except the inbox: the one door
+ * for other threads. What they want done (a wake-up, a timer to stop, a task to
+ * start) is a gee_work that its loop runs.
+ *
+ * The seams. How time passes and what runs next is asked of a gee_driver: the
+ * real one waits in libuv and takes tasks in order, the simulated one jumps to
+ * the next timer and lets a seed choose.
+ */
+#ifndef GEE_RUNTIME_WORKER_H
+#define GEE_RUNTIME_WORKER_H
+
+#include "base/list.h"
+#include "runtime/stack.h"
+#include "runtime/task.h"
+#include "runtime/timer.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <uv.h>
+
+typedef struct gee_worker gee_worker;
+typedef struct gee_runtime gee_runtime;
+
+typedef struct gee_driver {
+    int (*start)(gee_worker *w);
+    uint64_t (*now_ns)(gee_worker *w);
+    /* Lets the outside in: polls, or, if nothing is runnable, waits.
+     * GEE_EDEADLK: there is nothing to wait for. */
+    int (*poll)(gee_worker *w);
+    /* Which task of the run queue, which is not empty, goes next. */
+    gee_task *(*next)(gee_worker *w);
+    uint64_t (*wall_ms)(void); /* Unix time */
+} gee_driver;
+
+extern const gee_driver gee_driver_real, gee_driver_sim;
+
+struct gee_worker {
+    /* Any thread. */
+    gee_runtime *rt;
+    int index;
+    _Atomic(gee_work *) inbox; /* a stack, latest first */
+    uv_async_t bell;           /* rung when the inbox was empty */
+
+    /* This thread's alone. */
+    uv_loop_t loop;
+    uv_timer_t alarm; /* set to the earliest timer */
+    uv_prepare_t prepare;
+    uint64_t alarm_ms;
+    gee_timers timers;
+    uint64_t now_ns; /* as of the latest poll */
+    gee_list runq;
+    size_t runq_len;
+    gee_work *deferred, **deferred_end; /* work to do on the loop, in order */
+    gee_list tasks;
+    gee_list starved; /* no memory for a stack yet */
+    gee_task *current;
+    gee_stack_cache stacks;
+    void *sched; /* the loop's own context while a task runs */
+    void *fiber;
+    void *fake_stack;
+    const void *stack_low;
+    size_t stack_size;
+    uint64_t rng;
+    uv_thread_t thread;
+    char *read_buf; /* GEE_READ_BUF bytes, for reads that end before the next one starts */
+    uint64_t next_id;
+    bool left_over, loop_busy; /* found by gee_worker_close, for who joins the thread */
+};
+
+enum { GEE_READ_BUF = 64 * 1024 };
+
+struct gee_runtime {
+    const gee_driver *driver;
+    size_t stack_size;
+    uint64_t grace_ms;
+    int nworkers;
+    gee_worker *workers;
+    uint64_t seed;
+    _Atomic int64_t live; /* tasks, of all workers */
+    _Atomic bool main_done, stop;
+    uint64_t deadline_ns; /* worker 0's: when the grace after main ends */
+    gee_timer grace;
+    bool sim, deadlock;
+};
+
+/* rt's settings are filled in; makes its workers, starts no thread. 0 or an error. */
+int gee_runtime_init(gee_runtime *rt, int nworkers);
+/* Workers 1 and up, each on its thread. */
+int gee_runtime_start_threads(gee_runtime *rt);
+/* On worker 0's thread. Stops and joins the others, drops what is left and frees
+ * everything. 0 or UV_EBUSY: something was left. */
+int gee_runtime_close(gee_runtime *rt);
+
+int gee_worker_init(gee_worker *w, gee_runtime *rt, int index);
+/* The calling thread becomes w, and stops being it. */
+void gee_worker_enter(gee_worker *w);
+void gee_worker_leave(void);
+/* Until the runtime stops (worker 0: until main and all tasks are done). 0 or GEE_EDEADLK. */
+int gee_worker_loop(gee_worker *w);
+/* Drops the tasks that are left and closes the loop. */
+void gee_worker_close(gee_worker *w);
+/* A task of w was freed. */
+void gee_worker_task_gone(gee_worker *w);
+
+static inline uint64_t gee_driver_now(gee_worker *w) {
+    return w->rt->driver->now_ns(w);
+}
+
+/* 1, 2, 3 … on one worker; never the same on two. */
+static inline uint64_t gee_task_next_id(gee_worker *w) {
+    return w->next_id++ * (uint64_t)w->rt->nworkers + (uint64_t)w->index + 1;
+}
+
+gee_worker *gee_worker_self(void); /* NULL outside */
+gee_runtime *gee_runtime_current(void);
+
+/* Aborts, naming both workers, unless the caller is w. `what` names the thing. */
+void gee_worker_check(const gee_worker *w, const char *what);
+
+/* Work for w's loop, from any thread; in the order sent. */
+void gee_post(gee_worker *w, gee_work *work);
+/* Work for the calling worker's loop. */
+void gee_defer(gee_work *work);
+
+/* The time now, asked of the clock and not of the latest poll. */
+uint64_t gee_clock_ns(void);
+uint64_t gee_wall_ms(void);
+uint64_t gee_random(gee_worker *w);
+
+void gee_worker_run_deferred(gee_worker *w);
+void gee_worker_print_tasks(gee_worker *w, const char *title);
+
+#endif

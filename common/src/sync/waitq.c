@@ -1,0 +1,67 @@
+#include "sync/waitq.h"
+
+void gee_waitq_push(struct gee_waitq *q, gee_waiter *w) {
+    w->next = NULL;
+    w->prev = q->last;
+    if (q->last)
+        q->last->next = w;
+    else
+        q->first = w;
+    q->last = w;
+    w->queued = true;
+}
+
+void gee_waitq_del(struct gee_waitq *q, gee_waiter *w) {
+    if (!w->queued)
+        return;
+    if (w->prev)
+        w->prev->next = w->next;
+    else
+        q->first = w->next;
+    if (w->next)
+        w->next->prev = w->prev;
+    else
+        q->last = w->prev;
+    w->queued = false;
+}
+
+gee_waiter *gee_waitq_claim(struct gee_waitq *q) {
+    for (gee_waiter *w; (w = q->first) != NULL;) {
+        gee_waitq_del(q, w);
+        if (gee_park_claim(w->park, w->index))
+            return w;
+    }
+    return NULL;
+}
+
+int gee_park_wait_ctx(gee_park *park, gee_ctx *ctx, enum gee_wait_reason reason, gee_site site,
+                      int *err) {
+    gee_ctx_waiter on_ctx;
+    *err = gee_ctx_wake_on_end(ctx, &on_ctx, park, GEE_BY_CTX);
+    if (*err != 0 && gee_park_claim(park, GEE_BY_CTX))
+        return GEE_BY_CTX;
+    gee_ctx_ref(ctx); /* who ends it may drop it before this task runs again */
+    int index = gee_park_wait(park, reason, ctx, site);
+    if (*err == 0)
+        gee_ctx_unwatch(ctx, &on_ctx.watch);
+    *err = gee_ctx_err(ctx);
+    gee_ctx_unref(ctx);
+    return index;
+}
+
+int gee_waitq_wait(gee_ctx *ctx, gee_spin *lock, struct gee_waitq *q, gee_waiter *w,
+                   enum gee_wait_reason reason, gee_site site) {
+    gee_park park;
+    int err;
+    gee_park_init(&park);
+    w->park = &park;
+    w->index = 0;
+    gee_waitq_push(q, w);
+    gee_spin_unlock(lock);
+    if (gee_park_wait_ctx(&park, ctx, reason, site, &err) != GEE_BY_CTX)
+        return 0;
+    gee_spin_lock(lock);
+    gee_waitq_del(q, w);
+    gee_spin_unlock(lock);
+    return err;
+}
