@@ -52,7 +52,8 @@ int t_failed(void);
     do {                                                                                           \
         const char *got_ = (got), *want_ = (want);                                                 \
         if (!t_streq(got_, want_))                                                                 \
-            T_FAIL("%s is \"%s\", not \"%s\"", #got, got_ ? got_ : "(null)", want_);               \
+            T_FAIL("%s is \"%s\", not \"%s\"", #got, got_ ? got_ : "(null)",                       \
+                   want_ ? want_ : "(null)");                                                      \
     } while (0)
 
 const char *t_err(int rc); /* "0", "UV_EPIPE", … */

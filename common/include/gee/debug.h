@@ -2,7 +2,7 @@
 #ifndef GEE_DEBUG_H
 #define GEE_DEBUG_H
 
-#include "gee/task.h"
+#include "gee/engine.h"
 #include <stdbool.h>
 
 /*
@@ -52,5 +52,12 @@ typedef struct gee_task_info {
  * The number of tasks, or UV_ENOMEM.
  */
 int gee_tasks_list(gee_task_info **out);
+
+/*
+ * Adds GET /debug/tasks to g: the census and the tasks as text, or with
+ * ?format=json. It shows what a server does: mount it where only its owners can
+ * look. 0, or an error of gee_handle.
+ */
+int gee_debug_routes(gee_group *g);
 
 #endif

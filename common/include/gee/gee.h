@@ -5,7 +5,11 @@
 #include "gee/chan.h"
 #include "gee/ctx.h"
 #include "gee/debug.h"
+#include "gee/engine.h"
+#include "gee/http.h"
+#include "gee/req.h"
 #include "gee/run.h"
+#include "gee/sse.h"
 #include "gee/sync.h"
 #include "gee/task.h"
 

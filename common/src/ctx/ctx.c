@@ -264,5 +264,5 @@ gee_ctx *gee_ctx_with_deadline(gee_ctx *parent, uint64_t deadline_ns) {
 }
 
 gee_ctx *gee_ctx_with_timeout(gee_ctx *parent, uint64_t ms) {
-    return gee_ctx_with_deadline(parent, gee_clock_ns() + ms * 1000000);
+    return gee_ctx_with_deadline(parent, gee_clock_in_ms(ms));
 }

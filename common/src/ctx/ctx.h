@@ -43,6 +43,9 @@ int gee_ctx_wake_on_end(gee_ctx *ctx, gee_ctx_waiter *w, gee_park *park, int ind
 /* Does a wait that ends with wait_ctx (NULL: with none) end when owner does? */
 bool gee_ctx_hears(const gee_ctx *wait_ctx, const gee_ctx *owner);
 
+/* The calling task goes on for another owner; it gets a reference of its own. */
+void gee_task_set_owner(gee_ctx *ctx);
+
 /* When it ended, on the clock of the worker that ended it; 0 before. */
 uint64_t gee_ctx_ended_ns(const gee_ctx *ctx);
 

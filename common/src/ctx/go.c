@@ -11,6 +11,13 @@ static void drop_owner(gee_task *t) {
     gee_ctx_unref(t->owner);
 }
 
+void gee_task_set_owner(gee_ctx *ctx) {
+    gee_task *t = gee_task_self();
+    gee_ctx *before = t->owner;
+    t->owner = gee_ctx_ref(ctx);
+    gee_ctx_unref(before);
+}
+
 int gee_go_at(gee_ctx *ctx, gee_task_fn fn, void *arg, const char *name, gee_site site) {
     gee_spawn spawn = {fn, arg, gee_ctx_ref(ctx), drop_owner, name, site, NULL};
     if (gee_task_spawn(&spawn))
@@ -72,7 +79,7 @@ static void first_task(gee_ctx *root, void *arg) {
     gee_race_acquire(rt); /* what came before gee_run */
     first->fn(root, first->arg);
     gee_ctx_cancel(root, 0);
-    rt->deadline_ns = gee_clock_ns() + rt->grace_ms * 1000000;
+    rt->deadline_ns = gee_clock_in_ms(rt->grace_ms);
     if (gee_timer_start(&rt->grace, rt->deadline_ns, grace_over) < 0)
         rt->deadline_ns = 0; /* no memory to wait with */
     atomic_store(&rt->main_done, true);

@@ -67,12 +67,18 @@ static void after_start(gee_work *work) {
     /* No memory for the task: nobody is left to tell. */
     if (gee_go_at(gee_background(), after_task, a, "after_func", GEE_HERE) < 0)
         abort();
+    gee_worker_task_gone(a->worker);
+}
+
+/* On its way to its worker it counts as a task: the runtime does not end without it. */
+static void start(gee_after *a) {
+    atomic_fetch_add(&a->worker->rt->live, 1);
+    gee_post(a->worker, &a->start);
 }
 
 static void after_end(gee_watch *watch, gee_ctx *ctx) {
-    gee_after *a = gee_container(watch, gee_after, watch);
     (void)ctx;
-    gee_post(a->worker, &a->start);
+    start(gee_container(watch, gee_after, watch));
 }
 
 gee_after *gee_ctx_after_func(gee_ctx *ctx, void (*fn)(void *arg), void *arg) {
@@ -88,7 +94,7 @@ gee_after *gee_ctx_after_func(gee_ctx *ctx, void (*fn)(void *arg), void *arg) {
     atomic_init(&a->refs, 2);
     gee_race_release(a);
     if (gee_ctx_watch(a->ctx, &a->watch) != 0)
-        gee_defer(&a->start);
+        start(a);
     return a;
 }
 

@@ -28,6 +28,11 @@ uint64_t gee_clock_ns(void) {
     return gee_driver_now(gee_worker_self());
 }
 
+uint64_t gee_clock_in_ms(uint64_t ms) {
+    uint64_t now = gee_clock_ns();
+    return ms < (GEE_FAR_NS - now) / 1000000 ? now + ms * 1000000 : GEE_FAR_NS;
+}
+
 uint64_t gee_wall_ms(void) {
     return gee_runtime_current()->driver->wall_ms();
 }

@@ -57,7 +57,7 @@ int gee_timer_start(gee_timer *t, uint64_t when_ns, void (*fn)(gee_timer *t)) {
         ts->heap = heap;
         ts->cap = cap;
     }
-    t->when_ns = when_ns;
+    t->when_ns = when_ns < GEE_FAR_NS ? when_ns : GEE_FAR_NS;
     t->seq = ts->seq++;
     t->fn = fn;
     t->worker = w;

@@ -126,6 +126,9 @@ void gee_defer(gee_work *work);
 
 /* The time now, asked of the clock and not of the latest poll. */
 uint64_t gee_clock_ns(void);
+/* In so many ms. No timer is set further than GEE_FAR_NS, some 292 years: it means never. */
+#define GEE_FAR_NS ((uint64_t)INT64_MAX)
+uint64_t gee_clock_in_ms(uint64_t ms);
 uint64_t gee_wall_ms(void);
 uint64_t gee_random(gee_worker *w);
 

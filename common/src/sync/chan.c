@@ -58,27 +58,29 @@ size_t gee_chan_len(const gee_chan *c) {
     return len;
 }
 
-/* Both sides of a transfer are ordered with each other, as by Go's racenotify. */
-static void meet(const void *at) {
-    gee_race_acquire(at);
-    gee_race_release(at);
+/* A receiver may not want the value, and one of no size may come from NULL. */
+static void copy(const gee_chan *ch, void *to, const void *from) {
+    if (to && ch->elem_size > 0)
+        memcpy(to, from, ch->elem_size);
 }
 
 static char *slot(gee_chan *ch, size_t i) {
     return ch->ring + (ch->head + i) % ch->cap * ch->stride;
 }
 
+/* Who fills a slot and who empties it are ordered with each other, as by Go's racenotify. */
 static void put(gee_chan *ch, const void *elem) {
     char *at = slot(ch, ch->len++);
-    meet(at);
-    memcpy(at, elem, ch->elem_size);
+    gee_race_acquire(at);
+    copy(ch, at, elem);
+    gee_race_release(at);
 }
 
 static void take(gee_chan *ch, void *elem) {
     char *at = slot(ch, 0);
-    meet(at);
-    if (elem)
-        memcpy(elem, at, ch->elem_size);
+    gee_race_acquire(at);
+    copy(ch, elem, at);
+    gee_race_release(at);
     ch->head = (ch->head + 1) % ch->cap;
     ch->len--;
 }
@@ -95,8 +97,7 @@ static int try_send(gee_chan *ch, const void *elem) {
     gee_waiter *w = gee_waitq_claim(&ch->recvq);
     if (w) {
         gee_race_acquire(w);
-        if (w->elem)
-            memcpy(w->elem, elem, ch->elem_size);
+        copy(ch, w->elem, elem);
         finish(w, 0);
         return 0;
     }
@@ -120,8 +121,7 @@ static int try_recv(gee_chan *ch, void *elem) {
     gee_waiter *w = ch->closed ? NULL : gee_waitq_claim(&ch->sendq);
     if (w) {
         gee_race_acquire(w);
-        if (elem)
-            memcpy(elem, w->elem, ch->elem_size);
+        copy(ch, elem, w->elem);
         finish(w, 0);
         return 0;
     }

@@ -18,7 +18,7 @@ int gee_sleep_at(gee_ctx *ctx, uint64_t ms, gee_site site) {
     gee_park_init(&s.park);
     int err = gee_ctx_err(ctx);
     if (err == 0)
-        err = gee_timer_start(&s.timer, gee_clock_ns() + ms * 1000000, time_is_up);
+        err = gee_timer_start(&s.timer, gee_clock_in_ms(ms), time_is_up);
     if (err != 0)
         return err;
     int index = gee_park_wait_ctx(&s.park, ctx, GEE_WAIT_SLEEP, site, &err);

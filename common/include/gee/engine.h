@@ -1,0 +1,69 @@
+/*
+ * The engine: routes, groups and middlewares; what gin.Engine and
+ * gin.RouterGroup are in Go.
+ *
+ * An engine is built before it serves and is constant from then on. Patterns are
+ * matched segment by segment:
+ *   /users/new    as it stands
+ *   /users/:id    one segment that is not empty
+ *   "/files/" and a star and a name: the rest, which may be empty; last in a pattern
+ * A static segment beats a parameter, a parameter beats the rest, and a choice
+ * that leads nowhere is taken back. /a and /a/ are two different routes. HEAD is
+ * answered by GET's handler unless it has its own.
+ */
+#ifndef GEE_ENGINE_H
+#define GEE_ENGINE_H
+
+#include "gee/ctx.h"
+#include "gee/http.h"
+
+typedef struct gee_engine gee_engine;
+typedef struct gee_group gee_group;
+typedef struct gee_req gee_req;
+
+/* Runs in the request's task. What it allocates with gee_alloc goes with the request. */
+typedef void (*gee_handler)(gee_req *req);
+
+gee_engine *gee_engine_new(void); /* NULL: no memory */
+/* After the last server of this engine was shut down. */
+void gee_engine_free(gee_engine *e);
+
+/* The group without a prefix. Groups belong to their engine. */
+gee_group *gee_root(gee_engine *e);
+/* A group inside parent; its routes go through the middlewares of both. */
+gee_group *gee_group_new(gee_group *parent, const char *prefix);
+
+/*
+ * Adds a middleware to the routes that are registered after it in this group and
+ * in groups inside it. fn calls gee_next() to go on, or answers and does not.
+ * arg is found by gee_arg().
+ *
+ * The first error of gee_use, gee_handle and gee_group_new is said on stderr,
+ * stays with the engine, and is returned by gee_listen: a program may check it
+ * there, once. UV_EINVAL: a bad pattern; UV_EEXIST: this method and pattern are
+ * taken; UV_ENOMEM.
+ */
+int gee_use(gee_group *g, gee_handler fn, void *arg);
+int gee_handle(gee_group *g, const char *method, const char *pattern, gee_handler fn, void *arg);
+
+#define gee_GET(g, pattern, fn)    gee_handle(g, "GET", pattern, fn, NULL)
+#define gee_POST(g, pattern, fn)   gee_handle(g, "POST", pattern, fn, NULL)
+#define gee_PUT(g, pattern, fn)    gee_handle(g, "PUT", pattern, fn, NULL)
+#define gee_PATCH(g, pattern, fn)  gee_handle(g, "PATCH", pattern, fn, NULL)
+#define gee_DELETE(g, pattern, fn) gee_handle(g, "DELETE", pattern, fn, NULL)
+
+/*
+ * Serves e on host (an IPv4 or IPv6 address) and port (0: any), on all workers.
+ * Call from a task. The server is ended with gee_server_shutdown.
+ * 0, the engine's error, UV_EADDRINUSE, UV_EACCES, UV_EINVAL (not an address), …
+ */
+int gee_listen(gee_engine *e, const char *host, int port, const gee_limits *limits,
+               gee_server **out);
+
+/*
+ * For a whole program: runs the runtime, listens, says so on stdout, and shuts
+ * down on SIGINT or SIGTERM. An error is said on stderr. 0, or the error.
+ */
+int gee_engine_run(gee_engine *e, const char *host, int port);
+
+#endif

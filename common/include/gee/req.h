@@ -1,0 +1,104 @@
+/*
+ * A request and its response: what gin.Context is in Go, and is not called a
+ * context here.
+ *
+ * It belongs to the request's task, from the first middleware until the last one
+ * has returned, and to its worker; another task uses it only while the handler
+ * waits for that task. Strings that it returns live as long as it does.
+ *
+ * Calls that may park do so under gee_req_ctx(req).
+ */
+#ifndef GEE_REQ_H
+#define GEE_REQ_H
+
+#include "gee/engine.h"
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Ends when the request is over, its client is gone (cause UV_EOF: it closed its side;
+ * UV_ECONNRESET, …), or the server shuts down (UV_ESHUTDOWN). */
+gee_ctx *gee_req_ctx(gee_req *req);
+/* The ctx for those who come after in the chain; a middleware puts the old one back. */
+void gee_req_set_ctx(gee_req *req, gee_ctx *ctx);
+
+/* --- the request --- */
+
+const char *gee_method(const gee_req *req);
+const char *gee_target(const gee_req *req); /* as it came, with the query */
+const char *gee_route(const gee_req *req);  /* the pattern that matched; NULL: none did */
+const char *gee_param(const gee_req *req, const char *name); /* NULL: not in the pattern */
+/* The first of that name, or NULL. Percent-decoded, + is a space. */
+const char *gee_query(gee_req *req, const char *name);
+/* From a body of application/x-www-form-urlencoded, which is read at the first call. */
+const char *gee_form(gee_req *req, const char *name);
+const char *gee_header(const gee_req *req, const char *name); /* any case; NULL: not there */
+
+/*
+ * The body, as it comes: > 0 bytes, 0 at its end, or
+ *   UV_E2BIG       more than body_bytes
+ *   UV_ETIMEDOUT   nothing for body_ms
+ *   UV_EPROTO      malformed;  UV_ECONNRESET  the client went away before its end
+ *   the error of gee_req_ctx(req)
+ */
+ssize_t gee_body_read(gee_req *req, void *buf, size_t n);
+/* All that is left of it, zero-terminated. 0 or an error as above. */
+int gee_body(gee_req *req, const char **data, size_t *n);
+/* The status that tells a client about such an error: 413, 408, 400, or 500. */
+int gee_body_status(int err);
+
+/* --- the chain --- */
+
+/* Runs the rest of the chain and returns when it has ended. */
+void gee_next(gee_req *req);
+/* Nothing further down the chain will run. What runs now goes on to its end. */
+void gee_abort(gee_req *req);
+bool gee_aborted(const gee_req *req);
+/* The arg with which the running handler was registered. */
+void *gee_arg(const gee_req *req);
+
+/* --- keys: values that one handler leaves for another --- */
+
+/*
+ * Any task may set and get. free_value (may be NULL) is called for a value that is
+ * replaced, and at the end of the request. 0 or UV_ENOMEM (value stays the caller's).
+ */
+int gee_set(gee_req *req, const char *key, void *value, void (*free_value)(void *));
+void *gee_get(gee_req *req, const char *key); /* NULL: not set */
+
+/* Memory that goes with the request; NULL: there is none. Only for the request's task. */
+void *gee_alloc(gee_req *req, size_t n);
+
+/* --- the response --- */
+
+/*
+ * A response is sent once. Each of these is 0, UV_EALREADY: its head has been
+ * sent, UV_EINVAL: a header's name or value is not one, or an error of the connection.
+ */
+void gee_status(gee_req *req, int status); /* of what follows; 200 otherwise */
+int gee_status_of(const gee_req *req);
+int gee_set_header(gee_req *req, const char *name, const char *value); /* replaces */
+int gee_add_header(gee_req *req, const char *name, const char *value);
+
+int gee_string(gee_req *req, int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+int gee_data(gee_req *req, int status, const char *content_type, const void *data, size_t n);
+/* gee_json(req, 200, "{s:s, s:i}", "name", "gee", "n", 3): jansson's json_pack. */
+int gee_json(gee_req *req, int status, const char *fmt, ...);
+/* Takes over the reference on value. */
+int gee_json_value(gee_req *req, int status, json_t *value);
+/* "404 Not Found" as text, and gee_abort. */
+int gee_fail(gee_req *req, int status);
+
+/*
+ * A body whose length is not known: the first write sends the head, with what
+ * gee_status and gee_set_header said. Bytes are gathered; gee_flush sends them
+ * and parks until the client's side has taken them. An error is final:
+ *   UV_EPIPE, UV_ECONNRESET  the client is gone;  UV_ETIMEDOUT  it takes nothing
+ */
+#define gee_write(req, data, n) gee_write_at(req, data, n, GEE_HERE)
+#define gee_flush(req)          gee_flush_at(req, GEE_HERE)
+int gee_write_at(gee_req *req, const void *data, size_t n, gee_site site);
+int gee_flush_at(gee_req *req, gee_site site);
+
+#endif

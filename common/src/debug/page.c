@@ -1,0 +1,74 @@
+/* /debug/tasks: the census, and what each task does. */
+#include "base/buf.h"
+#include "gee/debug.h"
+#include "gee/req.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void text_of_task(gee_buf *b, const gee_task_info *t) {
+    gee_buf_printf(b, "task %-4" PRIu64 " %-8s", t->id, t->state);
+    if (t->parked_at)
+        gee_buf_printf(b, " (%s) %.1f s at %s", t->reason, (double)t->since_ms / 1e3, t->parked_at);
+    gee_buf_printf(b, "\n          \"%s\", worker %d, created at %s, age %.1f s\n", t->name,
+                   t->worker, t->created_at, (double)t->age_ms / 1e3);
+    if (t->ctx_err)
+        gee_buf_printf(b, "          its ctx ended %.1f s ago: %s (%s)%s\n",
+                       (double)t->ctx_ended_ms / 1e3, uv_err_name(t->ctx_err),
+                       uv_strerror(t->ctx_cause),
+                       t->parked_at && !t->hears_ctx ? " AND IT DOES NOT LISTEN" : "");
+}
+
+static int text(gee_req *req, const gee_census *c, const gee_task_info *tasks, int n) {
+    gee_buf b = {0};
+    gee_buf_printf(&b, "census:");
+#define X(name) gee_buf_printf(&b, " %s %" PRId64, #name, c->name);
+    GEE_CENSUS(X)
+#undef X
+    gee_buf_printf(&b, "\n\n");
+    for (int i = 0; i < n; i++)
+        text_of_task(&b, &tasks[i]);
+    int rc = gee_data(req, 200, "text/plain; charset=utf-8", gee_buf_head(&b), gee_buf_size(&b));
+    gee_buf_free(&b);
+    return rc;
+}
+
+static json_t *json_of_task(const gee_task_info *t) {
+    return json_pack("{s:I, s:i, s:s, s:s, s:s, s:s, s:s*, s:I, s:I, s:i, s:I, s:b}", "id",
+                     (json_int_t)t->id, "worker", t->worker, "name", t->name, "state", t->state,
+                     "reason", t->reason, "created_at", t->created_at, "parked_at", t->parked_at,
+                     "age_ms", (json_int_t)t->age_ms, "since_ms", (json_int_t)t->since_ms,
+                     "ctx_err", t->ctx_err, "ctx_ended_ms", (json_int_t)t->ctx_ended_ms,
+                     "hears_ctx", t->hears_ctx);
+}
+
+static int json(gee_req *req, const gee_census *c, const gee_task_info *tasks, int n) {
+    json_t *census = json_object(), *list = json_array();
+#define X(name) json_object_set_new(census, #name, json_integer(c->name));
+    GEE_CENSUS(X)
+#undef X
+    for (int i = 0; i < n; i++)
+        json_array_append_new(list, json_of_task(&tasks[i]));
+    return gee_json(req, 200, "{s:o, s:o}", "census", census, "tasks", list);
+}
+
+static void tasks_page(gee_req *req) {
+    gee_census census;
+    gee_task_info *tasks;
+    const char *format = gee_query(req, "format");
+    int n = gee_tasks_list(&tasks);
+    if (n < 0) {
+        gee_fail(req, 503);
+        return;
+    }
+    gee_census_take(&census);
+    if (format && strcmp(format, "json") == 0)
+        json(req, &census, tasks, n);
+    else
+        text(req, &census, tasks, n);
+    free(tasks);
+}
+
+int gee_debug_routes(gee_group *g) {
+    return gee_GET(g, "/debug/tasks", tasks_page);
+}

@@ -1,0 +1,63 @@
+/* The request's body, read by the task from what the loop puts there. */
+#include "http/http.h"
+#include "sync/waitq.h"
+#include <string.h>
+
+/* RFC 9110, 10.1.1: the client waits for our word before it sends the body. */
+static int ask_for_body(gee_ctx *ctx, gee_exchange *x, gee_site site) {
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    x->expect_continue = false;
+    if (x->head_sent || x->body_len > 0)
+        return 0;
+    int rc = gee_buf_append(&x->conn->out, go_on, sizeof(go_on) - 1);
+    return rc < 0 ? rc : gee_conn_flush(ctx, x->conn, NULL, 0, site);
+}
+
+static int wait_for_body(gee_ctx *ctx, gee_exchange *x, gee_site site) {
+    gee_conn *c = x->conn;
+    gee_park park;
+    int err;
+    if (x->reader)
+        return UV_EBUSY; /* another task reads */
+    gee_park_init(&park);
+    x->reader = &park;
+    gee_conn_resume_reading(c);
+    gee_conn_deadline(c, GEE_BODY, c->part->srv->limits.body_ms);
+    int index = gee_park_wait_ctx(&park, ctx, GEE_WAIT_IO_READ, site, &err);
+    x->reader = NULL;
+    gee_conn_deadline(c, GEE_NO_DEADLINE, 0);
+    return index == GEE_BY_CTX ? err : 0;
+}
+
+ssize_t gee_exchange_read(gee_ctx *ctx, gee_exchange *x, void *buf, size_t n, gee_site site) {
+    gee_worker_check(x->conn->worker, "a request");
+    while (gee_buf_size(&x->body) == 0) {
+        if (x->body_err)
+            return x->body_err;
+        if (x->complete || n == 0)
+            return 0;
+        int rc = x->expect_continue ? ask_for_body(ctx, x, site) : wait_for_body(ctx, x, site);
+        if (rc < 0)
+            return rc;
+    }
+    size_t have = gee_buf_size(&x->body);
+    if (n > have)
+        n = have;
+    memcpy(buf, gee_buf_head(&x->body), n);
+    gee_buf_consume(&x->body, n);
+    if (!x->complete)
+        gee_conn_resume_reading(x->conn);
+    return (ssize_t)n;
+}
+
+bool gee_exchange_discard(gee_exchange *x) {
+    if (x->expect_continue)
+        return false; /* the client waits, or sends; nobody knows which */
+    uint64_t start = x->body_len - gee_buf_size(&x->body);
+    while (!x->complete && x->body_err == 0 && x->body_len - start <= GEE_DISCARD) {
+        gee_buf_consume(&x->body, gee_buf_size(&x->body));
+        if (wait_for_body(NULL, x, GEE_HERE) < 0)
+            return false;
+    }
+    return x->complete && x->body_err == 0;
+}

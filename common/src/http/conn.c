@@ -1,0 +1,258 @@
+/*
+ * A connection's life: accepted, read by the loop, closed once.
+ *
+ * It is closed for good (io is NULL) before it is freed, and freed when neither
+ * the io nor a task refers to it any more. A task may find its connection gone
+ * at any time; all it gets then are errors.
+ */
+#include "http/http.h"
+#include "base/count.h"
+#include <stdlib.h>
+
+static void on_read(gee_io *io, ssize_t n, const char *data);
+static void on_write(gee_io *io, int status);
+static void on_close(gee_io *io);
+static const gee_io_handler handler = {on_read, on_write, on_close};
+
+/* --- deadlines --- */
+
+static void on_timer(gee_timer *t);
+
+/* A deadline that only moves away costs nothing: the timer looks again when it rings. */
+void gee_conn_deadline(gee_conn *c, enum gee_deadline what, uint64_t ms) {
+    c->deadline = what;
+    c->deadline_ns = c->worker->now_ns + ms * 1000000;
+    if (what == GEE_NO_DEADLINE || c->closing)
+        return;
+    if (gee_timer_armed(&c->timer) && c->timer.when_ns <= c->deadline_ns)
+        return;
+    if (gee_timer_start(&c->timer, c->deadline_ns, on_timer) < 0)
+        gee_conn_lost(c, UV_ENOMEM);
+}
+
+static void wake_reader(gee_exchange *x) {
+    gee_park *reader = x->reader;
+    x->reader = NULL;
+    if (reader)
+        gee_wake(reader, 0);
+}
+
+static void head_timed_out(gee_conn *c) {
+    if (c->x == NULL) { /* it never sent a byte: nobody to answer */
+        gee_conn_close(c);
+        return;
+    }
+    c->broken = true;
+    c->x->reject = 408;
+    c->x->head_done = true;
+    gee_conn_serve(c);
+}
+
+static void on_timer(gee_timer *t) {
+    gee_conn *c = gee_container(t, gee_conn, timer);
+    if (c->deadline == GEE_NO_DEADLINE || c->closing)
+        return;
+    if (c->worker->now_ns < c->deadline_ns) {
+        if (gee_timer_start(t, c->deadline_ns, on_timer) < 0)
+            gee_conn_lost(c, UV_ENOMEM);
+        return;
+    }
+    switch (c->deadline) {
+    case GEE_HEAD:
+        head_timed_out(c);
+        break;
+    case GEE_BODY:
+        if (c->x->body_err == 0)
+            c->x->body_err = UV_ETIMEDOUT;
+        wake_reader(c->x);
+        break;
+    case GEE_WRITE:
+        gee_conn_lost(c, UV_ETIMEDOUT);
+        break;
+    default: /* idle, or lingered long enough */
+        gee_conn_close(c);
+    }
+}
+
+/* --- reading --- */
+
+static void start_reading(gee_conn *c) {
+    if (!c->reading && !c->closing && c->gone == 0)
+        c->reading = c->io->ops->read_start(c->io) == 0;
+}
+
+static void stop_reading(gee_conn *c) {
+    if (c->reading && !c->closing)
+        c->io->ops->read_stop(c->io);
+    c->reading = false;
+}
+
+void gee_conn_resume_reading(gee_conn *c) {
+    bool room = gee_buf_size(&c->in) < GEE_IN_BUFFER &&
+                (c->x == NULL || gee_buf_size(&c->x->body) < GEE_BODY_BUFFER);
+    if (room)
+        start_reading(c);
+}
+
+/* A message is served at a time: the bytes behind a complete one wait. */
+static bool may_parse(const gee_conn *c) {
+    return c->x == NULL || !c->x->complete;
+}
+
+static void feed(gee_conn *c, const char *data, size_t n) {
+    size_t taken = may_parse(c) ? gee_parse(c, data, n) : 0;
+    if (c->closing)
+        return;
+    if (taken < n && gee_buf_append(&c->in, data + taken, n - taken) < 0) {
+        gee_conn_lost(c, UV_ENOMEM);
+        return;
+    }
+    gee_exchange *x = c->x;
+    if (x == NULL)
+        return;
+    if (x->head_done && !c->serving)
+        gee_conn_serve(c);
+    else if (!x->head_done && c->deadline != GEE_HEAD)
+        gee_conn_deadline(c, GEE_HEAD, c->part->srv->limits.head_ms);
+    if (gee_buf_size(&x->body) > 0 || x->complete || x->body_err)
+        wake_reader(x);
+    if (gee_buf_size(&x->body) >= GEE_BODY_BUFFER || gee_buf_size(&c->in) >= GEE_IN_BUFFER)
+        stop_reading(c);
+}
+
+/*
+ * The client sends no more (UV_EOF), or is not there any more (another error). A
+ * half-closed client still gets its answers: the ctx tells the handler, and it is
+ * the handler's to go on or not.
+ */
+static void client_gone(gee_conn *c, int err) {
+    stop_reading(c);
+    c->gone = err;
+    if (c->lingering || !c->serving) {
+        gee_conn_close(c);
+        return;
+    }
+    if (err != UV_EOF) {
+        gee_conn_lost(c, err);
+        return;
+    }
+    gee_exchange *x = c->x;
+    if (x == NULL)
+        return;
+    if (!x->complete && x->body_err == 0)
+        x->body_err = UV_ECONNRESET; /* half a body is none */
+    gee_ctx_cancel(x->ctx, err);
+    wake_reader(x);
+}
+
+static void on_read(gee_io *io, ssize_t n, const char *data) {
+    gee_conn *c = io->data;
+    if (n < 0)
+        client_gone(c, (int)n);
+    else if (!c->lingering && !c->broken)
+        feed(c, data, (size_t)n);
+}
+
+/* --- the end --- */
+
+static void on_write(gee_io *io, int status) {
+    gee_conn *c = io->data;
+    gee_park *writer = c->writer;
+    c->written = true;
+    c->write_status = status;
+    c->writer = NULL;
+    if (writer)
+        gee_wake(writer, 0);
+}
+
+void gee_conn_lost(gee_conn *c, int err) {
+    if (c->gone == 0 || c->gone == UV_EOF)
+        c->gone = err;
+    if (c->x) {
+        if (c->x->body_err == 0)
+            c->x->body_err = err;
+        gee_ctx_cancel(c->x->ctx, err);
+        wake_reader(c->x);
+    }
+    gee_conn_close(c);
+}
+
+void gee_conn_close(gee_conn *c) {
+    if (c->closing)
+        return;
+    c->closing = true;
+    gee_timer_stop(&c->timer);
+    if (!c->serving && c->x)
+        gee_exchange_free(c);
+    c->io->ops->close(c->io);
+}
+
+void gee_conn_linger(gee_conn *c) {
+    if (c->closing || c->gone) {
+        gee_conn_close(c);
+        return;
+    }
+    c->lingering = true;
+    c->io->ops->shutdown(c->io);
+    start_reading(c);
+    gee_conn_deadline(c, GEE_LINGER, GEE_LINGER_MS);
+}
+
+static void on_close(gee_io *io) {
+    gee_conn *c = io->data;
+    c->io = NULL;
+    gee_conn_unref(c);
+}
+
+void gee_conn_unref(gee_conn *c) {
+    if (--c->refs > 0)
+        return;
+    gee_server *srv = c->part->srv;
+    gee_list_del(&c->link);
+    gee_timer_stop(&c->timer);
+    gee_buf_free(&c->in);
+    gee_buf_free(&c->out);
+    gee_arena_free(&c->arena);
+    free(c);
+    gee_count(GEE_COUNT_CONNS, -1);
+    gee_waitgroup_done(&srv->conns);
+    gee_server_unref(srv);
+}
+
+/* Without memory for it the connection is closed; the client may try again. */
+static void refuse(gee_io *io);
+
+void gee_conn_accept(gee_listener *l, gee_io *io) {
+    gee_server_part *part = l->data;
+    gee_conn *c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        refuse(io);
+        return;
+    }
+    c->part = part;
+    c->worker = part->worker;
+    c->io = io;
+    c->refs = 1;
+    io->handler = &handler;
+    io->data = c;
+    gee_list_push(&part->conns, &c->link);
+    gee_count(GEE_COUNT_CONNS, 1);
+    atomic_fetch_add_explicit(&part->srv->refs, 1, memory_order_relaxed);
+    gee_waitgroup_add(&part->srv->conns, 1);
+    gee_parser_init(c);
+    start_reading(c);
+    if (c->reading)
+        gee_conn_deadline(c, GEE_HEAD, part->srv->limits.head_ms);
+    else
+        gee_conn_close(c);
+}
+
+static void on_refused(gee_io *io) {
+    (void)io;
+}
+
+static void refuse(gee_io *io) {
+    static const gee_io_handler nobody = {.on_close = on_refused};
+    io->handler = &nobody;
+    io->ops->close(io);
+}

@@ -1,0 +1,195 @@
+/*
+ * Inside of the HTTP layer.
+ *
+ * A connection (gee_conn) is read by its worker's loop, all the time, so that a
+ * client that leaves is seen while the handler sleeps. llhttp fills an exchange:
+ * one request and its response. When its head is complete, a task is started,
+ * which serves this exchange and those that were pipelined behind it, and ends
+ * when nothing more is waiting; an idle connection has no task and no stack.
+ *
+ * Who touches what: the loop reads and parses, the task handles and writes, and
+ * both are of one worker and never run at the same time. While an exchange is
+ * being served the parser only adds to its body; the next head is parsed when
+ * the task asks for it, and until then the bytes wait in `in`, bounded.
+ */
+#ifndef GEE_HTTP_HTTP_H
+#define GEE_HTTP_HTTP_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "ctx/ctx.h"
+#include "gee/http.h"
+#include "gee/sync.h"
+#include "runtime/park.h"
+#include "runtime/timer.h"
+#include "runtime/transport.h"
+#include <llhttp.h>
+
+enum {
+    GEE_BODY_BUFFER = 64 * 1024,  /* of a body, before reading stops */
+    GEE_IN_BUFFER = 64 * 1024,    /* of pipelined requests, before reading stops */
+    GEE_OUT_BUFFER = 16 * 1024,   /* of a response, before it is sent */
+    GEE_WRITE_PIECE = 256 * 1024, /* has to be taken within write_ms */
+    GEE_DISCARD = 256 * 1024,     /* of a body nobody read, before the connection is given up */
+    GEE_LINGER_MS = 1000,         /* for a client to read the last response */
+};
+
+typedef struct gee_conn gee_conn;
+
+typedef struct gee_field {
+    const char *name, *value; /* zero-terminated; name in the case in which it came */
+    size_t name_len, value_len;
+} gee_field;
+
+typedef struct gee_fields {
+    gee_field *at; /* in the arena */
+    size_t n, cap;
+} gee_fields;
+
+typedef struct gee_exchange {
+    gee_conn *conn;
+    gee_arena *arena; /* the connection's; reset when the exchange is over */
+    gee_ctx *ctx;     /* ends when the exchange is over, or its client has gone */
+
+    /* The request's head: written by the parser, constant in the task. */
+    const char *method;
+    char *target; /* as it came, zero-terminated */
+    size_t target_len;
+    gee_fields fields;
+    int minor; /* HTTP/1.x */
+    bool keep_alive, expect_continue;
+    int reject; /* a status: this request is refused without asking the handler */
+    size_t head_len;
+    enum { GEE_IN_NAME, GEE_IN_VALUE } field_part;
+
+    /* The request's body: the loop adds, the task takes. */
+    bool head_done, complete; /* complete: the whole message was parsed */
+    gee_buf body;
+    uint64_t body_len; /* so far */
+    int body_err;      /* what a reader gets after `body`: UV_EPROTO, UV_E2BIG, UV_ETIMEDOUT, … */
+    gee_park *reader;
+
+    /* The response: the task's. */
+    int status;
+    gee_fields out_fields;
+    bool head_sent, ended;
+    enum { GEE_FRAME_LENGTH, GEE_FRAME_CHUNKED, GEE_FRAME_CLOSE } frame;
+    bool chunk_open;
+    size_t chunk_at; /* where its data begin, in what is unsent */
+    uint64_t sent;   /* bytes of the body */
+} gee_exchange;
+
+/* What serves: the layer above. Its request object begins with a gee_exchange. */
+typedef struct gee_http_handler {
+    size_t size; /* of that object; it is zeroed */
+    void (*serve)(gee_exchange *x, void *arg);
+    void *arg;
+} gee_http_handler;
+
+/* A server has one part on each worker. */
+typedef struct gee_server_part {
+    gee_server *srv;
+    gee_worker *worker;
+    gee_ctx *ctx; /* parent of the requests' */
+    gee_listener listener;
+    gee_list conns;
+    bool listening;
+} gee_server_part;
+
+struct gee_server {
+    gee_http_handler handler;
+    gee_limits limits;
+    int port, nparts;
+    _Atomic bool draining;
+    _Atomic int refs; /* who shut it down, and each part's listener and connections */
+    gee_waitgroup conns;
+    gee_server_part *parts;
+};
+
+enum gee_deadline { GEE_NO_DEADLINE, GEE_HEAD, GEE_IDLE, GEE_BODY, GEE_WRITE, GEE_LINGER };
+
+struct gee_conn {
+    gee_server_part *part;
+    gee_worker *worker;
+    gee_io *io; /* NULL once it is closed */
+    gee_list link;
+    int refs; /* io, task */
+
+    /* Reading: the loop's; also the task's, between two exchanges. */
+    llhttp_t parser;
+    gee_arena arena;
+    gee_exchange *x; /* being parsed or served */
+    gee_buf in;      /* not parsed yet */
+    bool reading, paused;
+    bool broken;  /* no more to parse: bad input, or an upgrade */
+    bool serving; /* there is a task */
+    int gone;     /* the client: UV_EOF, it sends no more; else an error, it is not there */
+
+    /* Writing: the task's. */
+    gee_buf out;
+    gee_park *writer;
+    bool writing, written;
+    int write_status;
+    bool close_after; /* the exchange that is being served is the last */
+    bool closing, lingering;
+
+    /* One timer for all deadlines: it may ring early, and then looks here. */
+    gee_timer timer;
+    enum gee_deadline deadline;
+    uint64_t deadline_ns;
+};
+
+/* conn.c */
+void gee_conn_accept(gee_listener *l, gee_io *io);
+void gee_conn_deadline(gee_conn *c, enum gee_deadline what, uint64_t ms);
+void gee_conn_resume_reading(gee_conn *c);
+/* Closes now. Whoever is parked on the connection is woken with an error. */
+void gee_conn_close(gee_conn *c);
+/* Closes so that the client can still read what was sent, though it sends more itself. */
+void gee_conn_linger(gee_conn *c);
+void gee_conn_unref(gee_conn *c);
+/* The client is gone for good: err tells the request's ctx why. */
+void gee_conn_lost(gee_conn *c, int err);
+
+/* parse.c */
+void gee_parser_init(gee_conn *c);
+/* Feeds bytes; how many it took: all, or up to the end of a message. */
+size_t gee_parse(gee_conn *c, const char *data, size_t n);
+const gee_field *gee_fields_find(const gee_fields *fs, const char *name);
+
+/* serve.c */
+void gee_conn_serve(gee_conn *c); /* starts the task */
+void gee_exchange_free(gee_conn *c);
+
+/* body.c */
+/* Up to n bytes of the body: > 0, 0 at its end, or an error. */
+ssize_t gee_exchange_read(gee_ctx *ctx, gee_exchange *x, void *buf, size_t n, gee_site site);
+/* Reads what nobody wanted. False: too much, or broken: the connection cannot go on. */
+bool gee_exchange_discard(gee_exchange *x);
+
+/* response.c */
+int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool add);
+/* The whole response at once. 0 or an error. */
+int gee_exchange_respond(gee_ctx *ctx, gee_exchange *x, const void *body, size_t n, gee_site site);
+/* The body in pieces, as they come. */
+int gee_exchange_write(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n, gee_site site);
+/* Sends what was gathered, the head too. */
+int gee_exchange_flush(gee_ctx *ctx, gee_exchange *x, gee_site site);
+/* The end of the response; an empty one if there was none. Not flushed. */
+int gee_exchange_end(gee_exchange *x);
+int gee_exchange_error(gee_exchange *x, int status);
+
+/* write.c */
+/* Sends what is in c->out and then `body`, and parks until the client's side took it. */
+int gee_conn_flush(gee_ctx *ctx, gee_conn *c, const void *body, size_t n, gee_site site);
+
+/* date.c: "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
+const char *gee_date_line(size_t *len);
+
+/* server.c */
+int gee_server_start(const gee_http_handler *h, const gee_limits *limits, const char *host,
+                     int port, gee_server **out);
+void gee_server_unref(gee_server *srv);
+
+#endif

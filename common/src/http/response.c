@@ -1,0 +1,326 @@
+/*
+ * The response: its head, and the framing of its body (RFC 9112, 6).
+ *
+ * Framing is the server's alone: a length where it is known, chunks where it is
+ * not, and the end of the connection for HTTP/1.0. Small responses gather in the
+ * connection's buffer; large bodies are sent from where they are.
+ */
+#include "http/http.h"
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { COPY_UP_TO = 4096 }; /* a copy is cheaper than another segment to send */
+
+static const char *const status_texts[600] = {
+    [100] = "Continue",
+    [101] = "Switching Protocols",
+    [200] = "OK",
+    [201] = "Created",
+    [202] = "Accepted",
+    [204] = "No Content",
+    [206] = "Partial Content",
+    [301] = "Moved Permanently",
+    [302] = "Found",
+    [303] = "See Other",
+    [304] = "Not Modified",
+    [307] = "Temporary Redirect",
+    [308] = "Permanent Redirect",
+    [400] = "Bad Request",
+    [401] = "Unauthorized",
+    [403] = "Forbidden",
+    [404] = "Not Found",
+    [405] = "Method Not Allowed",
+    [406] = "Not Acceptable",
+    [408] = "Request Timeout",
+    [409] = "Conflict",
+    [410] = "Gone",
+    [411] = "Length Required",
+    [412] = "Precondition Failed",
+    [413] = "Content Too Large",
+    [414] = "URI Too Long",
+    [415] = "Unsupported Media Type",
+    [416] = "Range Not Satisfiable",
+    [417] = "Expectation Failed",
+    [422] = "Unprocessable Content",
+    [426] = "Upgrade Required",
+    [428] = "Precondition Required",
+    [429] = "Too Many Requests",
+    [431] = "Request Header Fields Too Large",
+    [500] = "Internal Server Error",
+    [501] = "Not Implemented",
+    [502] = "Bad Gateway",
+    [503] = "Service Unavailable",
+    [504] = "Gateway Timeout",
+    [505] = "HTTP Version Not Supported",
+};
+
+const char *gee_status_text(int status) {
+    const char *text = status >= 0 && status < 600 ? status_texts[status] : NULL;
+    return text ? text : "";
+}
+
+/* --- fields --- */
+
+static bool is_token(const char *s) {
+    static const char extra[] = "!#$%&'*+-.^_`|~";
+    if (*s == '\0')
+        return false;
+    for (; *s; s++) {
+        bool alnum = (*s >= '0' && *s <= '9') || ((*s | 32) >= 'a' && (*s | 32) <= 'z');
+        if (!alnum && strchr(extra, *s) == NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool is_field_value(const char *s) {
+    for (; *s; s++)
+        if ((unsigned char)*s < ' ' && *s != '\t')
+            return false;
+    return true;
+}
+
+static bool is_framing(const char *name) {
+    return strcasecmp(name, "content-length") == 0 || strcasecmp(name, "transfer-encoding") == 0 ||
+           strcasecmp(name, "date") == 0;
+}
+
+static gee_field *out_field(gee_exchange *x, const char *name, bool add) {
+    gee_fields *fs = &x->out_fields;
+    gee_field *f = add ? NULL : (gee_field *)gee_fields_find(fs, name);
+    if (f)
+        return f;
+    if (fs->n == fs->cap) {
+        size_t cap = fs->cap ? 2 * fs->cap : 8;
+        gee_field *at = gee_arena_alloc(x->arena, cap * sizeof(*at));
+        if (at == NULL)
+            return NULL;
+        if (fs->n)
+            memcpy(at, fs->at, fs->n * sizeof(*at));
+        fs->at = at;
+        fs->cap = cap;
+    }
+    f = &fs->at[fs->n];
+    f->name_len = strlen(name);
+    f->name = gee_arena_strndup(x->arena, name, f->name_len);
+    if (f->name == NULL)
+        return NULL;
+    fs->n++;
+    return f;
+}
+
+int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool add) {
+    if (x->head_sent)
+        return UV_EALREADY;
+    if (!is_token(name) || !is_field_value(value) || is_framing(name))
+        return UV_EINVAL;
+    if (strcasecmp(name, "connection") == 0) {
+        x->conn->close_after |= strcasecmp(value, "close") == 0;
+        return 0;
+    }
+    size_t len = strlen(value);
+    char *copy = gee_arena_strndup(x->arena, value, len);
+    gee_field *f = copy ? out_field(x, name, add) : NULL;
+    if (f == NULL)
+        return UV_ENOMEM;
+    f->value = copy;
+    f->value_len = len;
+    return 0;
+}
+
+/* --- head --- */
+
+/* Room was reserved: these only copy. */
+static void put(gee_buf *b, const char *s, size_t n) {
+    memcpy(b->data + b->len, s, n);
+    b->len += n;
+}
+
+#define PUT(b, literal) put(b, literal, sizeof(literal) - 1)
+
+static void put_number(gee_buf *b, uint64_t n) {
+    char digits[20];
+    size_t at = sizeof(digits);
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    put(b, digits + at, sizeof(digits) - at);
+}
+
+static void put_status_line(gee_buf *b, int status) {
+    if (status == 200) {
+        PUT(b, "HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    PUT(b, "HTTP/1.1 ");
+    put_number(b, (uint64_t)status);
+    PUT(b, " ");
+    put(b, gee_status_text(status), strlen(gee_status_text(status)));
+    PUT(b, "\r\n");
+}
+
+static bool has_no_body(int status) {
+    return status < 200 || status == 204 || status == 304;
+}
+
+static bool is_head(const gee_exchange *x) {
+    return x->method && strcmp(x->method, "HEAD") == 0;
+}
+
+static int put_head(gee_exchange *x, uint64_t length) {
+    gee_conn *c = x->conn;
+    size_t room = 256, date_len;
+    for (size_t i = 0; i < x->out_fields.n; i++)
+        room += x->out_fields.at[i].name_len + x->out_fields.at[i].value_len + 4;
+    int rc = gee_buf_reserve(&c->out, room);
+    if (rc < 0)
+        return rc;
+    gee_buf *b = &c->out;
+    if (x->status == 0)
+        x->status = 200;
+    if (x->frame == GEE_FRAME_CLOSE ||
+        atomic_load_explicit(&c->part->srv->draining, memory_order_relaxed))
+        c->close_after = true;
+    put_status_line(b, x->status);
+    const char *date = gee_date_line(&date_len);
+    put(b, date, date_len);
+    for (size_t i = 0; i < x->out_fields.n; i++) {
+        const gee_field *f = &x->out_fields.at[i];
+        put(b, f->name, f->name_len);
+        PUT(b, ": ");
+        put(b, f->value, f->value_len);
+        PUT(b, "\r\n");
+    }
+    if (has_no_body(x->status)) {
+        x->frame = GEE_FRAME_LENGTH;
+    } else if (x->frame == GEE_FRAME_LENGTH) {
+        PUT(b, "Content-Length: ");
+        put_number(b, length);
+        PUT(b, "\r\n");
+    } else if (x->frame == GEE_FRAME_CHUNKED) {
+        PUT(b, "Transfer-Encoding: chunked\r\n");
+    }
+    if (c->close_after)
+        PUT(b, "Connection: close\r\n");
+    else if (x->minor == 0)
+        PUT(b, "Connection: keep-alive\r\n");
+    PUT(b, "\r\n");
+    x->head_sent = true;
+    return 0;
+}
+
+/* --- body --- */
+
+int gee_exchange_respond(gee_ctx *ctx, gee_exchange *x, const void *body, size_t n, gee_site site) {
+    gee_worker_check(x->conn->worker, "a request");
+    if (x->head_sent)
+        return UV_EALREADY;
+    x->frame = GEE_FRAME_LENGTH;
+    int rc = put_head(x, n);
+    x->ended = true;
+    if (rc < 0 || n == 0 || is_head(x) || has_no_body(x->status))
+        return rc;
+    x->sent = n;
+    if (n <= COPY_UP_TO)
+        return gee_buf_append(&x->conn->out, body, n);
+    return gee_conn_flush(ctx, x->conn, body, n, site);
+}
+
+static int begin_stream(gee_exchange *x) {
+    x->frame = x->minor > 0 ? GEE_FRAME_CHUNKED : GEE_FRAME_CLOSE;
+    return put_head(x, 0);
+}
+
+/*
+ * Small writes share a chunk: its size is filled in when it is closed (RFC 9112,
+ * 7.1 allows leading zeros).
+ */
+static int open_chunk(gee_exchange *x) {
+    gee_buf *out = &x->conn->out;
+    if (x->chunk_open || x->frame != GEE_FRAME_CHUNKED)
+        return 0;
+    int rc = gee_buf_append(out, "0000\r\n", 6);
+    x->chunk_open = rc == 0;
+    x->chunk_at = gee_buf_size(out);
+    return rc;
+}
+
+static int close_chunk(gee_exchange *x) {
+    static const char digits[] = "0123456789abcdef";
+    gee_buf *out = &x->conn->out;
+    if (!x->chunk_open)
+        return 0;
+    size_t n = gee_buf_size(out) - x->chunk_at;
+    char *size = gee_buf_head(out) + x->chunk_at - 6;
+    for (int i = 3; i >= 0; i--, n >>= 4)
+        size[i] = digits[n & 15];
+    x->chunk_open = false;
+    return gee_buf_append(out, "\r\n", 2);
+}
+
+static int write_small(gee_exchange *x, const void *data, size_t n) {
+    int rc = open_chunk(x);
+    return rc < 0 ? rc : gee_buf_append(&x->conn->out, data, n);
+}
+
+/* Sent from where it is, as a chunk of its own. */
+static int write_large(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n, gee_site site) {
+    gee_conn *c = x->conn;
+    bool chunk = x->frame == GEE_FRAME_CHUNKED;
+    int rc = close_chunk(x);
+    if (rc == 0 && chunk)
+        rc = gee_buf_printf(&c->out, "%zx\r\n", n);
+    if (rc == 0)
+        rc = gee_conn_flush(ctx, c, data, n, site);
+    return rc == 0 && chunk ? gee_buf_append(&c->out, "\r\n", 2) : rc;
+}
+
+static int check_open(gee_exchange *x) {
+    gee_conn *c = x->conn;
+    gee_worker_check(c->worker, "a request");
+    if (c->closing)
+        return c->gone ? c->gone : UV_EPIPE;
+    if (x->ended)
+        return UV_EALREADY;
+    return x->head_sent ? 0 : begin_stream(x);
+}
+
+int gee_exchange_write(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n, gee_site site) {
+    int rc = check_open(x);
+    if (rc < 0 || n == 0 || is_head(x) || has_no_body(x->status))
+        return rc;
+    x->sent += n;
+    rc = n <= COPY_UP_TO ? write_small(x, data, n) : write_large(ctx, x, data, n, site);
+    if (rc == 0 && gee_buf_size(&x->conn->out) >= GEE_OUT_BUFFER)
+        rc = gee_exchange_flush(ctx, x, site);
+    return rc;
+}
+
+int gee_exchange_flush(gee_ctx *ctx, gee_exchange *x, gee_site site) {
+    int rc = check_open(x);
+    if (rc == 0)
+        rc = close_chunk(x);
+    return rc < 0 ? rc : gee_conn_flush(ctx, x->conn, NULL, 0, site);
+}
+
+int gee_exchange_end(gee_exchange *x) {
+    if (!x->head_sent)
+        return gee_exchange_respond(NULL, x, NULL, 0, GEE_HERE);
+    if (x->ended)
+        return 0;
+    x->ended = true;
+    int rc = close_chunk(x);
+    bool last_chunk = x->frame == GEE_FRAME_CHUNKED && !is_head(x);
+    return rc == 0 && last_chunk ? gee_buf_append(&x->conn->out, "0\r\n\r\n", 5) : rc;
+}
+
+int gee_exchange_error(gee_exchange *x, int status) {
+    char body[64];
+    if (x->head_sent)
+        return UV_EALREADY;
+    int n = snprintf(body, sizeof(body), "%d %s\n", status, gee_status_text(status));
+    x->status = status;
+    int rc = gee_exchange_set(x, "Content-Type", "text/plain; charset=utf-8", false);
+    return rc < 0 ? rc : gee_exchange_respond(NULL, x, body, (size_t)n, GEE_HERE);
+}

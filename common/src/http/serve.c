@@ -1,0 +1,121 @@
+/*
+ * The task of a connection: it serves what has been parsed, then what was
+ * pipelined behind it, and ends when nothing more waits. Responses to pipelined
+ * requests are sent together.
+ */
+#include "http/http.h"
+#include "base/count.h"
+#include "base/tools.h"
+#include <stdio.h>
+#include <string.h>
+
+void gee_exchange_free(gee_conn *c) {
+    gee_exchange *x = c->x;
+    c->x = NULL;
+    if (x->ctx)
+        gee_ctx_end(x->ctx);
+    gee_buf_free(&x->body);
+    gee_arena_reset(&c->arena);
+}
+
+/* "GET /events": what a dump shows. */
+static void name_task(const gee_exchange *x) {
+    char name[32];
+    snprintf(name, sizeof(name), "%.7s %.23s", x->method ? x->method : "-",
+             x->target ? x->target : "-");
+    gee_task_set_name(gee_task_self(), name);
+}
+
+/* False: the connection ends with this exchange. */
+static bool serve_one(gee_conn *c) {
+    const gee_http_handler *h = &c->part->srv->handler;
+    gee_exchange *x = c->x;
+    gee_conn_deadline(c, GEE_NO_DEADLINE, 0);
+    c->close_after = !x->keep_alive || x->reject;
+    gee_count(GEE_COUNT_REQS, 1);
+    gee_task_set_owner(x->ctx);
+    name_task(x);
+    int rc = 0;
+    if (x->reject)
+        rc = gee_exchange_error(x, x->reject);
+    else
+        h->serve(x, h->arg);
+    if (rc == 0)
+        rc = gee_exchange_end(x);
+    if (rc < 0 || atomic_load_explicit(&c->part->srv->draining, memory_order_relaxed))
+        c->close_after = true;
+    if (!c->closing && !x->complete && (c->close_after || !gee_exchange_discard(x)))
+        c->close_after = true;
+    gee_count(GEE_COUNT_REQS, -1);
+    return !c->close_after && !c->closing;
+}
+
+/* Is there another exchange? Parses what waits; sends what was written if that is all. */
+static bool next(gee_conn *c) {
+    for (bool flushed = false;; flushed = true) {
+        if (c->x == NULL && gee_buf_size(&c->in) > 0 && !c->broken)
+            gee_buf_consume(&c->in, gee_parse(c, gee_buf_head(&c->in), gee_buf_size(&c->in)));
+        if (c->closing)
+            return false;
+        if (c->x && c->x->head_done)
+            return true;
+        if (flushed || gee_conn_flush(NULL, c, NULL, 0, GEE_HERE) < 0)
+            return false; /* while the flush was parked, more may have come: hence the loop */
+    }
+}
+
+static void finish(gee_conn *c, bool keep) {
+    bool unread = c->broken || gee_buf_size(&c->in) > 0 || (c->x && !c->x->complete);
+    if (!keep)
+        gee_conn_flush(NULL, c, NULL, 0, GEE_HERE);
+    if (c->x && (!keep || c->closing))
+        gee_exchange_free(c);
+    gee_task_set_owner(NULL);
+    c->serving = false;
+    if (c->closing)
+        return;
+    if (keep && c->gone == 0 && !c->broken) {
+        gee_conn_resume_reading(c);
+        gee_conn_deadline(c, c->x ? GEE_HEAD : GEE_IDLE,
+                          c->x ? c->part->srv->limits.head_ms : c->part->srv->limits.idle_ms);
+        if (gee_buf_size(&c->out) == 0)
+            gee_buf_free(&c->out); /* an idle connection holds no buffers */
+        if (c->x == NULL)
+            gee_arena_free(&c->arena);
+    } else if (unread) {
+        gee_conn_linger(c);
+    } else {
+        gee_conn_close(c);
+    }
+}
+
+static void serve(gee_ctx *ctx, void *arg) {
+    gee_conn *c = arg;
+    gee_server *srv = c->part->srv;
+    (void)ctx;
+    gee_race_acquire(srv); /* the engine was built before it listened */
+    gee_race_acquire(c);   /* requests of a connection come one after the other */
+    bool keep = true;
+    do {
+        keep = serve_one(c);
+        if (keep) {
+            gee_exchange_free(c);
+            if (gee_buf_size(&c->out) >= GEE_OUT_BUFFER)
+                keep = gee_conn_flush(NULL, c, NULL, 0, GEE_HERE) == 0;
+        }
+    } while (keep && next(c));
+    finish(c, keep);
+    gee_race_release(c);
+    gee_race_release(srv);
+    gee_conn_unref(c);
+}
+
+void gee_conn_serve(gee_conn *c) {
+    c->serving = true;
+    c->refs++;
+    if (gee_go_at(c->x->ctx, serve, c, "request", GEE_HERE) == 0)
+        return;
+    c->serving = false; /* no memory for a task: the client finds the connection closed */
+    c->refs--;
+    gee_conn_close(c);
+}

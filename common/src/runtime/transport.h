@@ -1,0 +1,82 @@
+/*
+ * The transport seam: a byte stream with callbacks, over libuv TCP or in memory.
+ *
+ * An io belongs to the worker that made it. Callbacks come from that worker's
+ * loop, never from inside a call on the io. At most one write is under way.
+ * gee_io_close() ends everything: a write under way is completed with
+ * UV_ECANCELED first, then on_close comes, after which the io is freed by the
+ * transport.
+ */
+#ifndef GEE_RUNTIME_TRANSPORT_H
+#define GEE_RUNTIME_TRANSPORT_H
+
+#include "runtime/worker.h"
+#include <stdbool.h>
+#include <sys/types.h>
+#include <uv.h>
+
+typedef struct gee_io gee_io;
+
+typedef struct gee_io_handler {
+    /* n bytes at data, valid during the call; or n < 0: UV_EOF or an error, the last. */
+    void (*on_read)(gee_io *io, ssize_t n, const char *data);
+    void (*on_write)(gee_io *io, int status);
+    void (*on_close)(gee_io *io);
+} gee_io_handler;
+
+typedef struct gee_io_ops {
+    int (*read_start)(gee_io *io);
+    void (*read_stop)(gee_io *io);
+    /* How many bytes were taken now: maybe fewer, UV_EAGAIN for none, or an error. */
+    ssize_t (*try_write)(gee_io *io, const uv_buf_t *bufs, unsigned n);
+    /* All of it, ended by on_write; the bytes stay valid until then. 0 or an error. */
+    int (*write)(gee_io *io, const uv_buf_t *bufs, unsigned n);
+    /* No more writes: the peer reads an EOF. */
+    void (*shutdown)(gee_io *io);
+    void (*close)(gee_io *io);
+    /* The peer's address as text. */
+    void (*peer)(gee_io *io, char *buf, size_t size);
+} gee_io_ops;
+
+struct gee_io {
+    const gee_io_ops *ops;
+    const gee_io_handler *handler; /* set by who accepted it, before read_start */
+    void *data;                    /* the handler's */
+};
+
+/* A listening address: calls on_accept for each new connection, on the loop. */
+typedef struct gee_listener {
+    void (*on_accept)(struct gee_listener *l, gee_io *io);
+    void (*on_close)(struct gee_listener *l); /* it may be freed; also after a failed start */
+    void *data;
+    union {
+        uv_tcp_t tcp;
+        gee_list sim; /* in the table of simulated listeners */
+    } u;
+    gee_work closing;
+    int port;
+    bool simulated;
+} gee_listener;
+
+enum { GEE_BACKLOG = 1024 };
+
+/*
+ * Listens on host (an IPv4 or IPv6 address) and port, of this worker; port 0:
+ * any, then found in l->port. share: other workers listen there too
+ * (SO_REUSEPORT). 0, UV_EADDRINUSE, … On an error on_close comes all the same.
+ */
+int gee_listen_tcp(gee_listener *l, const char *host, int port, bool share);
+/* The same inside the simulation; host does not matter. */
+int gee_listen_sim(gee_listener *l, int port);
+void gee_listener_close(gee_listener *l);
+
+/*
+ * Simulation: connects to the listener of `port`; the other end is handed to its
+ * on_accept. capacity: bytes that each direction holds before a write waits.
+ * UV_ECONNREFUSED: nobody listens there; UV_ENOMEM.
+ */
+int gee_sim_connect(int port, size_t capacity, gee_io **out);
+/* Ends the connection as a reset does: what is under way is lost, the peer reads UV_ECONNRESET. */
+void gee_sim_reset(gee_io *io);
+
+#endif

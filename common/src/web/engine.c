@@ -1,0 +1,156 @@
+/* The engine: what stands between the HTTP server and the handlers. */
+#include "gee/run.h"
+#include "web/web.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+gee_engine *gee_engine_new(void) {
+    gee_engine *e = calloc(1, sizeof(*e));
+    gee_group *root = calloc(1, sizeof(*root));
+    if (root)
+        root->prefix = strdup("");
+    if (e)
+        e->tree = gee_node_new("", 0);
+    if (e == NULL || root == NULL || root->prefix == NULL || e->tree == NULL) {
+        if (root)
+            free(root->prefix);
+        free(root);
+        if (e)
+            gee_node_free(e->tree);
+        free(e);
+        return NULL;
+    }
+    root->engine = e;
+    e->groups = e->root = root;
+    return e;
+}
+
+void gee_engine_free(gee_engine *e) {
+    for (gee_group *g; (g = e->groups) != NULL;) {
+        e->groups = g->next;
+        free(g->own.links);
+        free(g->prefix);
+        free(g);
+    }
+    gee_node_free(e->tree);
+    free(e->no_route.links);
+    free(e->no_method.links);
+    free(e);
+}
+
+gee_group *gee_root(gee_engine *e) {
+    return e->root;
+}
+
+static void not_found(gee_req *req) {
+    gee_fail(req, 404);
+}
+
+static void not_allowed(gee_req *req) {
+    gee_fail(req, 405);
+}
+
+static int route(gee_req *req) {
+    const char *values[GEE_MAX_PARAMS];
+    char allow[128];
+    gee_path path;
+    int status = gee_path_parse(req->x.arena, req->x.target, &path);
+    if (status != 0)
+        return status;
+    req->route = gee_router_find(req->engine->tree, req->x.method, &path, values, &status, allow,
+                                 sizeof(allow));
+    if (req->route)
+        return gee_params_keep(req, req->route, values, path.end) < 0 ? 503 : 200;
+    if (status == 405)
+        gee_set_header(req, "Allow", allow);
+    return status;
+}
+
+static void serve(gee_exchange *x, void *arg) {
+    gee_req *req = gee_container(x, gee_req, x);
+    req->engine = arg;
+    req->ctx = x->ctx;
+    int status = route(req);
+    if (status == 200)
+        gee_chain_run(req, &req->route->chain);
+    else if (status == 404)
+        gee_chain_run(req, &req->engine->no_route);
+    else if (status == 405)
+        gee_chain_run(req, &req->engine->no_method);
+    else
+        gee_exchange_error(x, status);
+    gee_keys_free(&req->keys);
+}
+
+/* A request that matches no route still goes through the root's middlewares. */
+static int close_tables(gee_engine *e) {
+    int rc = e->error;
+    if (rc == 0 && e->no_route.n == 0)
+        rc = gee_group_chain(e->root, not_found, NULL, &e->no_route);
+    if (rc == 0 && e->no_method.n == 0)
+        rc = gee_group_chain(e->root, not_allowed, NULL, &e->no_method);
+    return rc;
+}
+
+int gee_listen(gee_engine *e, const char *host, int port, const gee_limits *limits,
+               gee_server **out) {
+    const gee_http_handler h = {sizeof(gee_req), serve, e};
+    int rc = close_tables(e);
+    return rc < 0 ? rc : gee_server_start(&h, limits, host, port, out);
+}
+
+/* --- a whole program --- */
+
+typedef struct program {
+    gee_engine *engine;
+    const char *host;
+    int port, rc;
+    gee_ctx *stop;
+    int open; /* signal handles */
+} program;
+
+static void on_signal(uv_signal_t *s, int signum) {
+    program *p = s->data;
+    (void)signum;
+    gee_ctx_cancel(p->stop, 0);
+}
+
+static void on_signal_closed(uv_handle_t *h) {
+    ((program *)h->data)->open--;
+}
+
+static void serve_until_signal(gee_ctx *ctx, void *arg) {
+    program *p = arg;
+    gee_server *srv;
+    uv_signal_t signals[2];
+    const int numbers[2] = {SIGINT, SIGTERM};
+    p->rc = gee_listen(p->engine, p->host, p->port, NULL, &srv);
+    if (p->rc < 0) {
+        fprintf(stderr, "gee: cannot listen on %s port %d: %s\n", p->host, p->port,
+                uv_strerror(p->rc));
+        return;
+    }
+    p->stop = gee_ctx_with_cancel(ctx);
+    for (int i = 0; i < 2; i++, p->open++) {
+        uv_signal_init(&gee_worker_self()->loop, &signals[i]);
+        signals[i].data = p;
+        uv_signal_start_oneshot(&signals[i], on_signal, numbers[i]);
+    }
+    printf("listening on http://%s:%d\n", p->host, gee_server_port(srv));
+    fflush(stdout);
+    gee_ctx_wait(p->stop);
+    p->rc = gee_server_shutdown(srv);
+    for (int i = 0; i < 2; i++)
+        uv_close((uv_handle_t *)&signals[i], on_signal_closed);
+    while (p->open > 0)
+        gee_sleep(NULL, 1);
+    gee_ctx_end(p->stop);
+}
+
+int gee_engine_run(gee_engine *e, const char *host, int port) {
+    program p = {.engine = e, .host = host, .port = port};
+    int rc = gee_run(NULL, serve_until_signal, &p);
+    return p.rc ? p.rc : rc;
+}

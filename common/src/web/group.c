@@ -1,0 +1,84 @@
+/*
+ * Groups: a prefix and its middlewares. The chain of a route is put together when
+ * the route is registered, from the root group down, each middleware once; a
+ * request only walks it.
+ */
+#include "web/web.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The first error is said, and kept for gee_listen. */
+static int failed(gee_engine *e, int rc, const char *what, const char *name) {
+    if (rc < 0 && e->error == 0) {
+        e->error = rc;
+        fprintf(stderr, "gee: %s %s: %s\n", what, name, uv_strerror(rc));
+    }
+    return rc;
+}
+
+static char *joined(const char *a, const char *b) {
+    size_t n = strlen(a), m = strlen(b);
+    char *s = malloc(n + m + 1);
+    if (s == NULL)
+        return NULL;
+    memcpy(s, a, n);
+    memcpy(s + n, b, m + 1);
+    return s;
+}
+
+gee_group *gee_group_new(gee_group *parent, const char *prefix) {
+    gee_engine *e = parent->engine;
+    gee_group *g = calloc(1, sizeof(*g));
+    if (g)
+        g->prefix = joined(parent->prefix, prefix);
+    if (g == NULL || g->prefix == NULL) {
+        free(g);
+        failed(e, UV_ENOMEM, "group", prefix);
+        return parent; /* so that a program may go on to gee_listen, which refuses */
+    }
+    size_t n = strlen(prefix);
+    if (n > 0 && (prefix[0] != '/' || prefix[n - 1] == '/'))
+        failed(e, UV_EINVAL, "group", prefix);
+    g->engine = e;
+    g->parent = parent;
+    g->next = e->groups;
+    e->groups = g;
+    return g;
+}
+
+int gee_use(gee_group *g, gee_handler fn, void *arg) {
+    return failed(g->engine, gee_chain_add(&g->own, fn, arg), "middleware of", g->prefix);
+}
+
+int gee_group_chain(const gee_group *g, gee_handler fn, void *arg, gee_chain *out) {
+    const gee_group *path[32];
+    size_t depth = 0;
+    int rc = 0;
+    for (; g && depth < 32; g = g->parent)
+        path[depth++] = g;
+    if (g)
+        return UV_EINVAL;
+    while (rc == 0 && depth > 0)
+        rc = gee_chain_join(out, &path[--depth]->own);
+    return rc < 0 ? rc : gee_chain_add(out, fn, arg);
+}
+
+static gee_route_entry *new_route(const gee_group *g, const char *method, const char *pattern,
+                                  gee_handler fn, void *arg) {
+    gee_route_entry *r = calloc(1, sizeof(*r));
+    if (r == NULL)
+        return NULL;
+    r->method = strdup(method);
+    r->pattern = joined(g->prefix, pattern);
+    if (r->method && r->pattern && gee_group_chain(g, fn, arg, &r->chain) == 0)
+        return r;
+    gee_route_free(r);
+    return NULL;
+}
+
+int gee_handle(gee_group *g, const char *method, const char *pattern, gee_handler fn, void *arg) {
+    gee_route_entry *r = new_route(g, method, pattern, fn, arg);
+    int rc = r ? gee_router_add(g->engine->tree, r) : UV_ENOMEM;
+    return failed(g->engine, rc, method, pattern);
+}

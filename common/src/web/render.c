@@ -1,0 +1,88 @@
+/* Answering: text, data, JSON, and bodies in pieces. */
+#include "web/web.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void gee_status(gee_req *req, int status) {
+    if (!req->x.head_sent && status >= 200 && status <= 599)
+        req->x.status = status;
+}
+
+int gee_status_of(const gee_req *req) {
+    return req->x.status ? req->x.status : 200;
+}
+
+int gee_set_header(gee_req *req, const char *name, const char *value) {
+    return gee_exchange_set(&req->x, name, value, false);
+}
+
+int gee_add_header(gee_req *req, const char *name, const char *value) {
+    return gee_exchange_set(&req->x, name, value, true);
+}
+
+/* The last write is not the handler's to give up: a half-closed client is answered too. */
+int gee_data(gee_req *req, int status, const char *content_type, const void *data, size_t n) {
+    if (req->x.head_sent)
+        return UV_EALREADY;
+    gee_status(req, status);
+    int rc = gee_set_header(req, "Content-Type", content_type);
+    return rc < 0 ? rc : gee_exchange_respond(NULL, &req->x, data, n, GEE_HERE);
+}
+
+int gee_string(gee_req *req, int status, const char *fmt, ...) {
+    static const char type[] = "text/plain; charset=utf-8";
+    char small[256], *text = small;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(small, sizeof(small), fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return UV_EINVAL;
+    if ((size_t)n >= sizeof(small)) {
+        text = gee_alloc(req, (size_t)n + 1);
+        if (text == NULL)
+            return UV_ENOMEM;
+        va_start(ap, fmt);
+        vsnprintf(text, (size_t)n + 1, fmt, ap);
+        va_end(ap);
+    }
+    return gee_data(req, status, type, text, (size_t)n);
+}
+
+static int collect(const char *data, size_t n, void *buf) {
+    return gee_buf_append(buf, data, n);
+}
+
+int gee_json_value(gee_req *req, int status, json_t *value) {
+    gee_buf out = {0};
+    if (value == NULL)
+        return UV_EINVAL;
+    int rc = json_dump_callback(value, collect, &out, JSON_COMPACT | JSON_ENCODE_ANY);
+    json_decref(value);
+    rc = rc < 0 ? UV_ENOMEM
+                : gee_data(req, status, "application/json", gee_buf_head(&out), gee_buf_size(&out));
+    gee_buf_free(&out);
+    return rc;
+}
+
+int gee_json(gee_req *req, int status, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    json_t *value = json_vpack_ex(NULL, 0, fmt, ap);
+    va_end(ap);
+    return gee_json_value(req, status, value);
+}
+
+int gee_fail(gee_req *req, int status) {
+    gee_abort(req);
+    return gee_exchange_error(&req->x, status);
+}
+
+int gee_write_at(gee_req *req, const void *data, size_t n, gee_site site) {
+    return gee_exchange_write(req->ctx, &req->x, data, n, site);
+}
+
+int gee_flush_at(gee_req *req, gee_site site) {
+    return gee_exchange_flush(req->ctx, &req->x, site);
+}

@@ -1,0 +1,125 @@
+/* Inside of the web layer: the engine's tables and the request object. */
+#ifndef GEE_WEB_WEB_H
+#define GEE_WEB_WEB_H
+
+#include "base/spin.h"
+#include "gee/sse.h"
+#include "http/http.h"
+
+/* --- engine: constant while it serves --- */
+
+typedef struct gee_link {
+    gee_handler fn;
+    void *arg;
+} gee_link;
+
+typedef struct gee_chain {
+    gee_link *links;
+    size_t n;
+} gee_chain;
+
+typedef struct gee_route_entry {
+    struct gee_route_entry *next; /* of the same node: another method */
+    char *method, *pattern;
+    char **params; /* names, in the order of the pattern */
+    size_t nparams;
+    gee_chain chain;
+} gee_route_entry;
+
+struct gee_group {
+    struct gee_group *next; /* of the engine's */
+    gee_engine *engine;
+    struct gee_group *parent;
+    char *prefix; /* the whole one */
+    gee_chain own;
+};
+
+struct gee_engine {
+    struct gee_node *tree;
+    gee_group *groups; /* the root group is the last in the list */
+    gee_group *root;
+    gee_chain no_route, no_method;
+    int error;
+};
+
+/* --- request --- */
+
+typedef struct gee_pair {
+    const char *name, *value;
+} gee_pair;
+
+typedef struct gee_pairs {
+    gee_pair *at; /* in the arena */
+    size_t n;
+    bool parsed;
+} gee_pairs;
+
+typedef struct gee_key {
+    char *name;
+    void *value;
+    void (*free_value)(void *);
+} gee_key;
+
+typedef struct gee_keys {
+    gee_spin lock; /* over the others: sub-tasks use the keys too */
+    gee_key *at;
+    size_t n, cap;
+} gee_keys;
+
+struct gee_req {
+    gee_exchange x; /* first: it is what the http layer made */
+    gee_engine *engine;
+    gee_ctx *ctx;
+
+    const gee_route_entry *route;
+    gee_pair *params;
+    gee_pairs query, form;
+    gee_keys keys;
+
+    const gee_chain *chain;
+    size_t at;      /* the link that runs */
+    size_t reached; /* how many were started */
+    bool aborted;
+};
+
+/* path.c: a path as its decoded segments, each zero-terminated, one behind the other. */
+typedef struct gee_path {
+    char *segments;
+    const char *end; /* the zero of the last one */
+    size_t n;
+} gee_path;
+
+/* 0 or a status: 400 for a bad escape or a dot segment, 503. */
+int gee_path_parse(gee_arena *a, const char *target, gee_path *out);
+/* Decodes %xx, and + if plus; in place. The new length, or -1: a bad escape or a zero byte. */
+ssize_t gee_unescape(char *s, size_t n, bool plus);
+
+/* router.c */
+struct gee_node *gee_node_new(const char *segment, size_t len);
+void gee_node_free(struct gee_node *n);
+/* Takes over r. 0, UV_EINVAL, UV_EEXIST, UV_ENOMEM. */
+int gee_router_add(struct gee_node *tree, gee_route_entry *r);
+/* The route; or NULL, with 404 or 405 in *status and, for 405, the methods in allow. */
+const gee_route_entry *gee_router_find(const struct gee_node *tree, const char *method,
+                                       const gee_path *path, const char **values, int *status,
+                                       char *allow, size_t allow_size);
+void gee_route_free(gee_route_entry *r);
+enum { GEE_MAX_PARAMS = 16, GEE_MAX_SEGMENTS = 64 };
+
+/* params.c */
+/* values point into the segments, which end (with the last one's zero) at `end`. */
+int gee_params_keep(gee_req *req, const gee_route_entry *r, const char *const *values,
+                    const char *end);
+
+/* keys.c */
+void gee_keys_free(gee_keys *keys);
+
+/* chain.c */
+int gee_chain_add(gee_chain *c, gee_handler fn, void *arg);
+int gee_chain_join(gee_chain *c, const gee_chain *tail);
+void gee_chain_run(gee_req *req, const gee_chain *chain);
+
+/* group.c: the whole chain of a route of g that ends in fn. */
+int gee_group_chain(const gee_group *g, gee_handler fn, void *arg, gee_chain *out);
+
+#endif
