@@ -1,5 +1,6 @@
 # Gee in C. `make help` lists what there is to say.
 
+.DEFAULT_GOAL := all
 FLAVOUR ?= release
 B       := build/$(FLAVOUR)
 
@@ -61,9 +62,77 @@ LIB      := $(B)/libgee.a
 SRCS     := $(wildcard common/src/*/*.c)
 OBJS     := $(SRCS:%.c=$(B)/%.o)
 
-.PHONY: all
-all: deps
-	@$(MAKE) --no-print-directory build
+# --- what people call ---
+#
+# On a fresh machine nothing that a target needs may be there yet, and this file
+# has been read without it. So each of these first lets deps.sh install what its
+# group names (silent when all is there), and then starts make again.
+
+AGAIN  := $(MAKE) --no-print-directory
+DEPS   := sh tests/tools/deps.sh
+LESSON := python3 tests/tools/lesson.py
+SELECT := $(if $(CH),$(CH)) $(if $(CASE),--case $(CASE))
+
+.PHONY: all test check-broken check-fixed serve-broken serve-fixed diff bench test-browser \
+        clean-room deps help clean
+all:
+	@$(DEPS) build
+	@$(AGAIN) -j $(shell nproc) build
+
+test:
+	@$(DEPS) test
+	@python3 tests/tools/suite.py $(PART)
+
+check-broken:
+	@$(DEPS) check
+	@$(LESSON) broken $(SELECT)
+
+check-fixed:
+	@$(DEPS) check
+	@$(LESSON) fixed $(SELECT)
+
+serve-broken serve-fixed:
+	@$(DEPS) check
+	@$(LESSON) serve $(patsubst serve-%,%,$@) $(CH)
+
+diff:
+	@$(DEPS) check
+	@$(LESSON) diff $(SELECT)
+
+bench:
+	@$(DEPS) bench
+	@$(AGAIN) -j $(shell nproc) FLAVOUR=release bench-programs
+	@python3 tests/bench/bench.py
+
+test-browser:
+	@$(DEPS) check browser
+	@$(AGAIN) -j $(shell nproc) examples
+	@python3 tests/tools/browser.py
+
+clean-room:
+	@sh tests/tools/clean-room.sh $(RELEASE)
+
+deps:
+	@$(DEPS) test bench
+
+help:
+	@echo 'make                build the library and the examples (installs what is missing)'
+	@echo 'make check-broken   each case of the broken chapters must fail, for its own reason'
+	@echo 'make check-fixed    the same tests over the repaired framework must all pass'
+	@echo '                      CH=01 or CH=ch01-leaks: one chapter; CASE=sse-disconnect: one case'
+	@echo 'make serve-broken CH=01     the server of a chapter, to look at with curl; PORT=8080'
+	@echo 'make serve-fixed CH=01      the same over the repaired framework'
+	@echo 'make diff CH=01             what the repair changes'
+	@echo 'make test           everything that a change must pass; PART="debug tsan": some of it'
+	@echo 'make bench          CPU a request against a bare libuv server, and bytes a stream'
+	@echo 'make test-browser   an EventSource in headless Chromium (installs Chromium)'
+	@echo 'make clean-room RELEASE=bookworm   the checks in a Debian tree of their own (root)'
+	@echo 'make deps           install all that the above needs; make clean'
+
+clean:
+	rm -rf build
+
+# --- the library ---
 
 .PHONY: build
 build: $(LIB) examples
@@ -107,13 +176,8 @@ $(B)/examples/%: $(B)/common/examples/%.o $(LIB)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-.PHONY: deps
-deps:
-	@sh tests/tools/deps.sh
-
-.PHONY: clean
-clean:
-	rm -rf build
+include tests/tools/lessons.mk
+include tests/bench/bench.mk
 
 -include $(shell find build/$(FLAVOUR) -name '*.d' 2>/dev/null)
 .SECONDARY:

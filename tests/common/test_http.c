@@ -66,20 +66,20 @@ static int close_site(site *s) {
     return rc;
 }
 
-#define BODY(name, limits, code)                                                                   \
-    static void name##_body(gee_ctx *ctx, void *arg) {                                             \
-        site s;                                                                                    \
-        (void)arg;                                                                                 \
-        T_RC(open_site(&s, limits), 0);                                                            \
-        t_conn *c = t_dial(s.port, 0);                                                             \
-        T_CHECK(c != NULL);                                                                        \
-        code;                                                                                      \
-        t_close(ctx, c);                                                                           \
-        T_RC(close_site(&s), 0);                                                                   \
-    }                                                                                              \
-    static void name(void **state) {                                                               \
-        (void)state;                                                                               \
-        t_sim(name##_body, NULL);                                                                  \
+#define BODY(name, limits, code)                       \
+    static void name##_body(gee_ctx *ctx, void *arg) { \
+        site s;                                        \
+        (void)arg;                                     \
+        T_RC(open_site(&s, limits), 0);                \
+        t_conn *c = t_dial(s.port, 0);                 \
+        T_CHECK(c != NULL);                            \
+        code;                                          \
+        t_close(ctx, c);                               \
+        T_RC(close_site(&s), 0);                       \
+    }                                                  \
+    static void name(void **state) {                   \
+        (void)state;                                   \
+        t_sim(name##_body, NULL);                      \
     }
 
 BODY(test_keep_alive, NULL, {
@@ -122,8 +122,9 @@ BODY(test_byte_by_byte, NULL, {
 })
 
 BODY(test_expect_continue, NULL, {
-    T_RC(t_puts(ctx, c,
-                "POST /echo HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"),
+    T_RC(t_puts(
+             ctx, c,
+             "POST /echo HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"),
          0);
     T_EQ(t_response(ctx, c), 100);
     T_RC(t_puts(ctx, c, "ok"), 0);
@@ -131,7 +132,8 @@ BODY(test_expect_continue, NULL, {
     T_STR(t_body(c), "ok");
     /* A handler that does not want the body does not ask for it. */
     T_RC(t_puts(ctx, c,
-                "POST /ignore HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"),
+                "POST /ignore HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: "
+                "2\r\n\r\n"),
          0);
     T_EQ(t_response(ctx, c), 200);
     T_STR(t_field(c, "connection"), NULL);
@@ -304,7 +306,8 @@ static const refusal refusals[] = {
     {"large head", "GET / HTTP/1.1\r\n" HOST "a: " X100 X100 X100 "\r\n\r\n", 431},
     {"large body", "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 11\r\n\r\n", 413},
     {"large chunks",
-     "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nb\r\n12345678901\r\n0\r\n\r\n",
+     "POST /echo HTTP/1.1\r\n" HOST
+     "Transfer-Encoding: chunked\r\n\r\nb\r\n12345678901\r\n0\r\n\r\n",
      413},
     {"dot segment", "GET /hello/../x HTTP/1.1\r\n" HOST "\r\n", 400},
     {"hidden dot segment", "GET /hello/%2e%2e/x HTTP/1.1\r\n" HOST "\r\n", 400},
@@ -361,15 +364,24 @@ static void test_drain(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_keep_alive),      cmocka_unit_test(test_pipelined),
-    cmocka_unit_test(test_byte_by_byte),    cmocka_unit_test(test_expect_continue),
-    cmocka_unit_test(test_http10),          cmocka_unit_test(test_http10_keep_alive),
-    cmocka_unit_test(test_head),            cmocka_unit_test(test_chunked_out),
-    cmocka_unit_test(test_client_leaves),   cmocka_unit_test(test_reset),
-    cmocka_unit_test(test_back_pressure),   cmocka_unit_test(test_slow_head),
-    cmocka_unit_test(test_slow_second_head), cmocka_unit_test(test_idle),
-    cmocka_unit_test(test_slow_body),       cmocka_unit_test(test_body_in_pieces),
-    cmocka_unit_test(test_unread_body),     cmocka_unit_test(test_refusals),
+    cmocka_unit_test(test_keep_alive),
+    cmocka_unit_test(test_pipelined),
+    cmocka_unit_test(test_byte_by_byte),
+    cmocka_unit_test(test_expect_continue),
+    cmocka_unit_test(test_http10),
+    cmocka_unit_test(test_http10_keep_alive),
+    cmocka_unit_test(test_head),
+    cmocka_unit_test(test_chunked_out),
+    cmocka_unit_test(test_client_leaves),
+    cmocka_unit_test(test_reset),
+    cmocka_unit_test(test_back_pressure),
+    cmocka_unit_test(test_slow_head),
+    cmocka_unit_test(test_slow_second_head),
+    cmocka_unit_test(test_idle),
+    cmocka_unit_test(test_slow_body),
+    cmocka_unit_test(test_body_in_pieces),
+    cmocka_unit_test(test_unread_body),
+    cmocka_unit_test(test_refusals),
     cmocka_unit_test(test_drain),
 };
 

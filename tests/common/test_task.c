@@ -200,7 +200,8 @@ static void test_deadlock(void **state) {
     }
     close(pipefd[1]);
     char text[512] = "";
-    for (ssize_t n, at = 0; (n = read(pipefd[0], text + at, sizeof(text) - 1 - (size_t)at)) > 0; at += n)
+    for (ssize_t n, at = 0; (n = read(pipefd[0], text + at, sizeof(text) - 1 - (size_t)at)) > 0;
+         at += n)
         ;
     close(pipefd[0]);
     assert_int_equal(waitpid(child, &status, 0), child);

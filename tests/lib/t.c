@@ -41,9 +41,9 @@ const char *t_err(int rc) {
 const char *t_census_diff(const gee_census *base, const gee_census *now, char *buf, size_t size) {
     size_t at = 0;
     buf[0] = '\0';
-#define X(name)                                                                                    \
-    if (now->name != base->name && at < size)                                                      \
-        at += (size_t)snprintf(buf + at, size - at, "%s%s %+lld", at ? ", " : "", #name,           \
+#define X(name)                                                                          \
+    if (now->name != base->name && at < size)                                            \
+        at += (size_t)snprintf(buf + at, size - at, "%s%s %+lld", at ? ", " : "", #name, \
                                (long long)(now->name - base->name));
     GEE_CENSUS(X)
 #undef X
@@ -90,6 +90,6 @@ void t_sim(gee_task_fn body, void *arg) {
 }
 
 void t_real(int workers, gee_task_fn body, void *arg) {
-    gee_config cfg = {.workers = workers};
+    gee_config cfg = {.workers = workers, .grace_ms = 1000};
     t_run(&cfg, 0, body, arg);
 }

@@ -21,39 +21,39 @@
 void t_fail(const char *file, int line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int t_failed(void);
 
-#define T_FAIL(...)                                                                                \
-    do {                                                                                           \
-        t_fail(__FILE__, __LINE__, __VA_ARGS__);                                                   \
-        return;                                                                                    \
+#define T_FAIL(...)                              \
+    do {                                         \
+        t_fail(__FILE__, __LINE__, __VA_ARGS__); \
+        return;                                  \
     } while (0)
 
-#define T_CHECK(cond)                                                                              \
-    do {                                                                                           \
-        if (!(cond))                                                                               \
-            T_FAIL("%s", #cond);                                                                   \
+#define T_CHECK(cond)            \
+    do {                         \
+        if (!(cond))             \
+            T_FAIL("%s", #cond); \
     } while (0)
 
-#define T_EQ(got, want)                                                                            \
-    do {                                                                                           \
-        long long got_ = (long long)(got), want_ = (long long)(want);                              \
-        if (got_ != want_)                                                                         \
-            T_FAIL("%s is %lld, not %s (%lld)", #got, got_, #want, want_);                         \
+#define T_EQ(got, want)                                                    \
+    do {                                                                   \
+        long long got_ = (long long)(got), want_ = (long long)(want);      \
+        if (got_ != want_)                                                 \
+            T_FAIL("%s is %lld, not %s (%lld)", #got, got_, #want, want_); \
     } while (0)
 
 /* An error code, by name. */
-#define T_RC(got, want)                                                                            \
-    do {                                                                                           \
-        int got_ = (int)(got), want_ = (want);                                                     \
-        if (got_ != want_)                                                                         \
-            T_FAIL("%s is %s, not %s", #got, t_err(got_), t_err(want_));                           \
+#define T_RC(got, want)                                                  \
+    do {                                                                 \
+        int got_ = (int)(got), want_ = (want);                           \
+        if (got_ != want_)                                               \
+            T_FAIL("%s is %s, not %s", #got, t_err(got_), t_err(want_)); \
     } while (0)
 
-#define T_STR(got, want)                                                                           \
-    do {                                                                                           \
-        const char *got_ = (got), *want_ = (want);                                                 \
-        if (!t_streq(got_, want_))                                                                 \
-            T_FAIL("%s is \"%s\", not \"%s\"", #got, got_ ? got_ : "(null)",                       \
-                   want_ ? want_ : "(null)");                                                      \
+#define T_STR(got, want)                                                     \
+    do {                                                                     \
+        const char *got_ = (got), *want_ = (want);                           \
+        if (!t_streq(got_, want_))                                           \
+            T_FAIL("%s is \"%s\", not \"%s\"", #got, got_ ? got_ : "(null)", \
+                   want_ ? want_ : "(null)");                                \
     } while (0)
 
 const char *t_err(int rc); /* "0", "UV_EPIPE", … */
@@ -70,11 +70,11 @@ void t_real(int workers, gee_task_fn body, void *arg);
 const char *t_census_diff(const gee_census *base, const gee_census *now, char *buf, size_t size);
 
 /* The main of a test program: all of a static table, or those that match argv[1]. */
-#define T_MAIN(tests)                                                                              \
-    int main(int argc, char **argv) {                                                              \
-        if (argc > 1)                                                                              \
-            cmocka_set_test_filter(argv[1]);                                                       \
-        return cmocka_run_group_tests(tests, NULL, NULL);                                          \
+#define T_MAIN(tests)                                     \
+    int main(int argc, char **argv) {                     \
+        if (argc > 1)                                     \
+            cmocka_set_test_filter(argv[1]);              \
+        return cmocka_run_group_tests(tests, NULL, NULL); \
     }
 
 #endif

@@ -9,15 +9,15 @@
  * The census: how many of each exist now in the process. At rest, with no server
  * running, everything but fds is zero.
  */
-#define GEE_CENSUS(X)                                                                              \
-    X(tasks)   /* not dead; the caller too, if it is one */                                        \
-    X(timers)  /* armed */                                                                         \
-    X(handles) /* open libuv handles of the calling worker's loop, but for the runtime's own */    \
-    X(fds)     /* open file descriptors */                                                         \
-    X(ctxs)                                                                                        \
-    X(chans)                                                                                       \
-    X(conns) /* HTTP connections */                                                                \
-    X(reqs)  /* HTTP requests: from their head until the response is out */                        \
+#define GEE_CENSUS(X)                                                                           \
+    X(tasks)   /* not dead; the caller too, if it is one */                                     \
+    X(timers)  /* armed */                                                                      \
+    X(handles) /* open libuv handles of the calling worker's loop, but for the runtime's own */ \
+    X(fds)     /* open file descriptors */                                                      \
+    X(ctxs)                                                                                     \
+    X(chans)                                                                                    \
+    X(conns) /* HTTP connections */                                                             \
+    X(reqs)  /* HTTP requests: from their head until the response is out */                     \
     X(bytes) /* of buffers and arenas */
 
 typedef struct gee_census {

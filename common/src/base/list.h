@@ -19,8 +19,8 @@ typedef struct gee_list {
 
 #define gee_list_each(it, head) for (gee_list *it = (head)->next; it != (head); it = it->next)
 
-#define gee_list_each_safe(it, head)                                                               \
-    for (gee_list *it = (head)->next, *it##_next = it->next; it != (head);                         \
+#define gee_list_each_safe(it, head)                                       \
+    for (gee_list *it = (head)->next, *it##_next = it->next; it != (head); \
          it = it##_next, it##_next = it->next)
 
 static inline void gee_list_init(gee_list *l) {

@@ -75,15 +75,16 @@ struct part {
 
 static void fill(struct part *p) {
     size_t n = 0;
-    gee_list_each(it, &p->worker->tasks) n++;
+    gee_list_each (it, &p->worker->tasks)
+        n++;
     p->tasks = calloc(n ? n : 1, sizeof(*p->tasks));
     if (p->tasks == NULL) {
         p->n = UV_ENOMEM;
         return;
     }
     uint64_t now_ns = gee_clock_ns();
-    gee_list_each(it, &p->worker->tasks) p->tasks[p->n++] =
-        describe(gee_container(it, gee_task, all), now_ns);
+    gee_list_each (it, &p->worker->tasks)
+        p->tasks[p->n++] = describe(gee_container(it, gee_task, all), now_ns);
 }
 
 static void fill_posted(gee_work *work) {
@@ -123,7 +124,8 @@ int gee_tasks_list(gee_task_info **out) {
     gee_waitgroup all_in = {0};
     gee_waitgroup_add(&all_in, rt->nworkers - 1);
     for (int i = 0; i < rt->nworkers; i++) {
-        parts[i] = (struct part){.work.fn = fill_posted, .worker = &rt->workers[i], .all_in = &all_in};
+        parts[i] =
+            (struct part){.work.fn = fill_posted, .worker = &rt->workers[i], .all_in = &all_in};
         if (parts[i].worker == gee_worker_self())
             fill(&parts[i]);
         else

@@ -5,8 +5,8 @@
  * the io nor a task refers to it any more. A task may find its connection gone
  * at any time; all it gets then are errors.
  */
-#include "http/http.h"
 #include "base/count.h"
+#include "http/http.h"
 #include <stdlib.h>
 
 static void on_read(gee_io *io, ssize_t n, const char *data);

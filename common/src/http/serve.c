@@ -3,9 +3,9 @@
  * pipelined behind it, and ends when nothing more waits. Responses to pipelined
  * requests are sent together.
  */
-#include "http/http.h"
 #include "base/count.h"
 #include "base/tools.h"
+#include "http/http.h"
 #include <stdio.h>
 #include <string.h>
 

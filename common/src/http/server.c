@@ -2,9 +2,9 @@
  * The server: one part on each worker, with its own listening socket
  * (SO_REUSEPORT spreads the connections) and its own connections.
  */
-#include "http/http.h"
 #include "base/tools.h"
 #include "gee/run.h"
+#include "http/http.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,7 +158,7 @@ int gee_server_port(const gee_server *srv) {
 
 static void drain(gee_server_part *part, struct on_all *all) {
     stop_listening(part, all);
-    gee_list_each_safe(it, &part->conns) {
+    gee_list_each_safe (it, &part->conns) {
         gee_conn *c = gee_container(it, gee_conn, link);
         if (!c->serving && !c->lingering)
             gee_conn_close(c);
@@ -172,7 +172,7 @@ static void cancel_requests(gee_server_part *part, struct on_all *all) {
 
 static void cut(gee_server_part *part, struct on_all *all) {
     (void)all;
-    gee_list_each_safe(it, &part->conns)
+    gee_list_each_safe (it, &part->conns)
         gee_conn_lost(gee_container(it, gee_conn, link), UV_ESHUTDOWN);
 }
 

@@ -132,7 +132,7 @@ static void deliver(pipe_end *e) {
 }
 
 static gee_listener *listener_of(int port) {
-    gee_list_each(it, &listeners) {
+    gee_list_each (it, &listeners) {
         gee_listener *l = gee_container(it, gee_listener, u.sim);
         if (l->port == port)
             return l;

@@ -103,7 +103,8 @@ static void print_task(const gee_task *t, uint64_t now_ns) {
 /* On w's thread. */
 void gee_worker_print_tasks(gee_worker *w, const char *title) {
     fprintf(stderr, "gee: %s\n", title);
-    gee_list_each(it, &w->tasks) print_task(gee_container(it, gee_task, all), w->now_ns);
+    gee_list_each (it, &w->tasks)
+        print_task(gee_container(it, gee_task, all), w->now_ns);
 }
 
 /* Each worker drops what it has left, and closes its loop, on its own thread. */

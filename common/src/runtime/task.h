@@ -24,21 +24,21 @@
 
 enum gee_task_state { GEE_TASK_RUNNABLE, GEE_TASK_RUNNING, GEE_TASK_WAITING, GEE_TASK_DEAD };
 
-#define GEE_WAIT_REASONS(X)                                                                        \
-    X(NONE, "")                                                                                    \
-    X(SLEEP, "sleep")                                                                              \
-    X(CHAN_SEND, "chan send")                                                                      \
-    X(CHAN_RECV, "chan receive")                                                                   \
-    X(SELECT, "select")                                                                            \
-    X(WAITGROUP, "waitgroup wait")                                                                 \
-    X(MUTEX, "mutex lock")                                                                         \
-    X(RWMUTEX_R, "rwmutex read lock")                                                              \
-    X(RWMUTEX_W, "rwmutex write lock")                                                             \
-    X(CTX, "ctx done")                                                                             \
-    X(BLOCKING, "blocking work")                                                                   \
-    X(IO_READ, "io read")                                                                          \
-    X(IO_WRITE, "io write")                                                                        \
-    X(SHUTDOWN, "server shutdown")                                                                 \
+#define GEE_WAIT_REASONS(X)            \
+    X(NONE, "")                        \
+    X(SLEEP, "sleep")                  \
+    X(CHAN_SEND, "chan send")          \
+    X(CHAN_RECV, "chan receive")       \
+    X(SELECT, "select")                \
+    X(WAITGROUP, "waitgroup wait")     \
+    X(MUTEX, "mutex lock")             \
+    X(RWMUTEX_R, "rwmutex read lock")  \
+    X(RWMUTEX_W, "rwmutex write lock") \
+    X(CTX, "ctx done")                 \
+    X(BLOCKING, "blocking work")       \
+    X(IO_READ, "io read")              \
+    X(IO_WRITE, "io write")            \
+    X(SHUTDOWN, "server shutdown")     \
     X(WORKER, "answer of another worker")
 
 enum gee_wait_reason {

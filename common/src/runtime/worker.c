@@ -175,7 +175,8 @@ void gee_worker_close(gee_worker *w) {
     w->left_over = !gee_list_empty(&w->tasks);
     if (w->left_over && !w->rt->deadlock)
         gee_worker_print_tasks(w, "tasks left over after main returned:");
-    gee_list_each_safe(it, &w->tasks) gee_task_abandon(gee_container(it, gee_task, all));
+    gee_list_each_safe (it, &w->tasks)
+        gee_task_abandon(gee_container(it, gee_task, all));
     uv_close((uv_handle_t *)&w->alarm, NULL);
     uv_close((uv_handle_t *)&w->bell, NULL);
     if (w->prepare.loop)

@@ -1,7 +1,7 @@
 /*
  * The chain: middlewares around a handler. `at` is the link that runs,
- * `reached` how many have been started; gee_next runs the next one and comes back, so what stands behind gee_next in a
- * middleware runs after all that is further in.
+ * `reached` how many have been started; gee_next runs the next one and comes back, so what stands
+ * behind gee_next in a middleware runs after all that is further in.
  */
 #include "web/web.h"
 #include <stdlib.h>

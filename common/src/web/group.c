@@ -78,6 +78,8 @@ static gee_route_entry *new_route(const gee_group *g, const char *method, const 
 }
 
 int gee_handle(gee_group *g, const char *method, const char *pattern, gee_handler fn, void *arg) {
+    if (*pattern && *pattern != '/') /* "x" in /api is not meant to be /apix */
+        return failed(g->engine, UV_EINVAL, method, pattern);
     gee_route_entry *r = new_route(g, method, pattern, fn, arg);
     int rc = r ? gee_router_add(g->engine->tree, r) : UV_ENOMEM;
     return failed(g->engine, rc, method, pattern);

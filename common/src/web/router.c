@@ -4,6 +4,7 @@
  * has a route for each method.
  */
 #include "web/web.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,14 +155,34 @@ static const gee_route_entry *route_for(const gee_node *n, const char *method) {
 typedef struct search {
     const char *method;
     const char **values;
-    const gee_node *other; /* matched, but not for this method */
+    char *allow; /* "GET, HEAD": the methods of the patterns that match, but not for this one */
+    size_t allow_size;
 } search;
+
+static bool is_listed(const char *list, const char *word) {
+    size_t n = strlen(word);
+    for (const char *at = list; (at = strstr(at, word)) != NULL; at += n)
+        if ((at == list || at[-1] == ' ') && (at[n] == '\0' || at[n] == ','))
+            return true;
+    return false;
+}
+
+static void allow_method(search *s, const char *method) {
+    size_t at = strlen(s->allow);
+    if (!is_listed(s->allow, method) && at + strlen(method) + 3 <= s->allow_size)
+        snprintf(s->allow + at, s->allow_size - at, "%s%s", at ? ", " : "", method);
+}
 
 static const gee_route_entry *found(search *s, const gee_node *n) {
     const gee_route_entry *r = route_for(n, s->method);
-    if (r == NULL && n->routes)
-        s->other = n;
-    return r;
+    if (r)
+        return r;
+    for (r = n->routes; r; r = r->next) {
+        allow_method(s, r->method);
+        if (strcmp(r->method, "GET") == 0)
+            allow_method(s, "HEAD");
+    }
+    return NULL;
 }
 
 static const gee_route_entry *walk(search *s, const gee_node *n, const char *segment, size_t left,
@@ -187,27 +208,12 @@ static const gee_route_entry *walk(search *s, const gee_node *n, const char *seg
     return r;
 }
 
-static void list_methods(const gee_node *n, char *allow, size_t size) {
-    size_t at = 0;
-    allow[0] = '\0';
-    for (const gee_route_entry *r = n->routes; r; r = r->next) {
-        size_t len = strlen(r->method);
-        if (at + len + 3 > size)
-            return;
-        memcpy(allow + at, ", ", at ? 2 : 0);
-        at += at ? 2 : 0;
-        memcpy(allow + at, r->method, len + 1);
-        at += len;
-    }
-}
-
 const gee_route_entry *gee_router_find(const gee_node *tree, const char *method,
                                        const gee_path *path, const char **values, int *status,
                                        char *allow, size_t allow_size) {
-    search s = {method, values, NULL};
+    search s = {method, values, allow, allow_size};
+    allow[0] = '\0';
     const gee_route_entry *r = walk(&s, tree, path->segments, path->n, 0);
-    *status = r ? 200 : s.other ? 405 : 404;
-    if (*status == 405)
-        list_methods(s.other, allow, allow_size);
+    *status = r ? 200 : *allow ? 405 : 404;
     return r;
 }

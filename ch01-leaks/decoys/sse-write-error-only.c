@@ -1,0 +1,51 @@
+/*
+ * DECOY, a repair that is wrong: the stream ends when a write fails. A client
+ * that has gone makes the next write fail, so a stream that ticks ends, one tick
+ * late. A stream on which nothing happens never writes, and never ends.
+ */
+#include "gee/sse.h"
+#include <string.h>
+
+int gee_stream(gee_req *req, gee_stream_step step, void *arg) {
+    int rc = gee_flush(req);
+    while (rc == 0) {
+        int64_t wait_ms = step(req, arg);
+        rc = gee_flush(req);
+        if (rc < 0 || wait_ms < 0)
+            break;
+        gee_sleep(gee_background(), (uint64_t)wait_ms);
+    }
+    return rc;
+}
+
+int gee_sse(gee_req *req, gee_stream_step step, void *arg) {
+    gee_set_header(req, "Content-Type", "text/event-stream");
+    gee_set_header(req, "Cache-Control", "no-cache");
+    gee_set_header(req, "X-Accel-Buffering", "no"); /* nginx would hold events back */
+    return gee_stream(req, step, arg);
+}
+
+static int field(gee_req *req, const char *name, const char *value, size_t n) {
+    int rc = gee_write(req, name, strlen(name));
+    if (rc == 0)
+        rc = gee_write(req, value, n);
+    return rc < 0 ? rc : gee_write(req, "\n", 1);
+}
+
+/* Each line of the data has a field of its own; \r, \n and \r\n all end a line. */
+int gee_sse_event(gee_req *req, const char *event, const char *data) {
+    int rc = 0;
+    if (event && strpbrk(event, "\r\n"))
+        return UV_EINVAL;
+    if (event)
+        rc = field(req, "event: ", event, strlen(event));
+    while (rc == 0) {
+        size_t n = strcspn(data, "\r\n");
+        rc = field(req, "data: ", data, n);
+        data += n;
+        if (*data == '\0')
+            break;
+        data += data[0] == '\r' && data[1] == '\n' ? 2 : 1;
+    }
+    return rc < 0 ? rc : gee_write(req, "\n", 1);
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""Checks that no file of common/ includes a layer above its own.
+
+The layers, lowest first, are those of docs/architecture.md. A source file may
+include internal headers ("http/http.h") of its own layer and of those below; a
+public header ("gee/ctx.h") counts as part of the layer that implements it.
+Prints each include that points upwards; the last line is `N passed, N failed`.
+"""
+
+import pathlib
+import re
+import sys
+
+LAYERS = ["base", "runtime", "ctx", "sync", "http", "web", "debug"]
+PUBLIC = {  # which layer a public header belongs to
+    "task.h": "runtime", "run.h": "runtime", "ctx.h": "ctx", "chan.h": "sync", "sync.h": "sync",
+    "http.h": "http", "engine.h": "web", "req.h": "web", "sse.h": "web", "debug.h": "debug",
+    "gee.h": "debug",
+}
+# gee/run.h and gee/task.h are contracts of the runtime, in part kept by ctx and sync
+# above it; gee/http.h, gee/engine.h and gee/req.h build on each other in this order.
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
+
+
+def layer_of_include(name):
+    head, _, tail = name.partition("/")
+    if head == "gee":
+        return PUBLIC.get(tail)
+    return head if head in LAYERS else None
+
+
+def main():
+    root = pathlib.Path(__file__).resolve().parents[2] / "common"
+    files = sorted((root / "src").rglob("*.[ch]")) + sorted((root / "include").rglob("*.h"))
+    failed = 0
+    for path in files:
+        own = PUBLIC.get(path.name) if "include" in path.parts else path.parent.name
+        if own not in LAYERS:
+            print(f"{path}: belongs to no layer")
+            failed += 1
+            continue
+        bad = []
+        for name in INCLUDE.findall(path.read_text()):
+            layer = layer_of_include(name)
+            if layer is None:
+                bad.append(f'"{name}" belongs to no layer')
+            elif LAYERS.index(layer) > LAYERS.index(own):
+                bad.append(f'"{name}" is of layer {layer}, above {own}')
+        for line in bad:
+            print(f"{path.relative_to(root.parent)}: {line}")
+        failed += bool(bad)
+    print(f"{len(files) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

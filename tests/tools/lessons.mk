@@ -1,0 +1,41 @@
+# How the variants of a chapter are linked (docs/architecture.md, "The lessons").
+#
+# build/F/chNN-x/test_T.broken     chapter NN's broken units, and those of all later chapters
+# build/F/chNN-x/test_T.fixed      the later chapters' broken units
+# build/F/chNN-x/test_T.decoy-D    the same, and decoys/D.c
+# build/F/chNN-x/server.broken, server.fixed
+#
+# The objects stand before the library, so its members of the same symbols stay out.
+
+CHAPTERS := $(sort $(patsubst %/,%,$(dir $(wildcard ch[0-9][0-9]-*/cases.ini))))
+
+# The broken objects of a chapter, and of all that come after it.
+units_of    = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/broken/*.c))
+units_after = $(foreach c,$(CHAPTERS),$(if $(filter $(1),$(firstword $(sort $(1) $(c)))),$(if $(filter-out $(1),$(c)),$(call units_of,$(c)))))
+
+define link
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+endef
+
+define chapter_rules
+$(B)/$(1)/%.o: CPPFLAGS += $(CPPFLAGS_tests)
+$(B)/$(1)/test_%.broken: $(B)/$(1)/test_%.o $(call units_of,$(1)) $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
+	$$(link)
+$(B)/$(1)/test_%.fixed: $(B)/$(1)/test_%.o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
+	$$(link)
+$(B)/$(1)/server.broken: $(B)/$(1)/server.o $(call units_of,$(1)) $(call units_after,$(1)) $(LIB)
+	$$(link)
+$(B)/$(1)/server.fixed: $(B)/$(1)/server.o $(call units_after,$(1)) $(LIB)
+	$$(link)
+endef
+
+define decoy_rules
+$(B)/$(1)/$(2).decoy-$(3): $(B)/$(1)/$(2).o $(B)/$(1)/decoys/$(3).o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
+	$$(link)
+endef
+
+$(foreach c,$(CHAPTERS),$(eval $(call chapter_rules,$(c))))
+$(foreach c,$(CHAPTERS),$(foreach t,$(basename $(notdir $(wildcard $(c)/test_*.c))),\
+  $(foreach d,$(basename $(notdir $(wildcard $(c)/decoys/*.c))),$(eval $(call decoy_rules,$(c),$(t),$(d))))))

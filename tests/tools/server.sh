@@ -1,0 +1,68 @@
+# Sourced by the chapters' tool scripts: builds a chapter's server, starts it on a
+# free port under a tool, and ends it, whatever happens.
+#
+#   need TOOL PACKAGE          or exit 77, which the test run counts as skipped
+#   build FLAVOUR TARGET...    quietly
+#   start COMMAND...           sets $pid and $url; the output is in $log
+#   visit PATH SECONDS         a curl that comes and leaves
+#   stop [SIGNAL]
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root" || exit 1
+work=$(mktemp -d)
+log=$work/server.log
+pid=
+
+stop() {
+    if [ -n "$pid" ]; then
+        kill -"${1:-KILL}" "$pid" 2>/dev/null
+        wait "$pid" 2>/dev/null
+    fi
+    pid=
+}
+trap 'stop; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+say() {
+    printf '\n%s\n' "$*"
+}
+
+need() {
+    command -v "$1" >/dev/null 2>&1 && return
+    echo "$0: $1 is not installed (package $2)" >&2
+    exit 77
+}
+
+build() {
+    flavour=$1
+    shift
+    for target in "$@"; do
+        make --no-print-directory -j "$(nproc)" FLAVOUR="$flavour" "build/$flavour/$target" \
+            >"$work/build.log" 2>&1 || {
+            cat "$work/build.log" >&2
+            exit 1
+        }
+    done
+}
+
+start() {
+    PORT=0 "$@" >"$log" 2>&1 &
+    pid=$!
+    for _ in $(seq 150); do
+        url=$(sed -n 's/^listening on //p' "$log")
+        [ -n "$url" ] && return
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    echo "$0: the server did not start:" >&2
+    cat "$log" >&2
+    exit 1
+}
+
+visit() {
+    curl -sN -o /dev/null --max-time "$2" "$url$1"
+}
+
+tasks() {
+    curl -s --max-time 5 "$url/debug/tasks"
+}

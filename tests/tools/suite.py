@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""`make test`: everything that a change must pass, a line for each part.
+
+The parts run one after the other; inside a part, programs run in parallel over
+the cores. A part is a command that ends with a line `N passed, N failed`, or a
+set of cmocka programs of one flavour, whose tests are counted one by one. A
+program that crashes, times out, or is told off by its tool counts as failed
+even if all its tests passed. What a missing tool prevents is named and counted
+as skipped. The last line is `N passed, N failed`.
+
+  suite.py [PART...]     suite.py --list
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+OK = re.compile(r"^\[\s+OK \] (\S+)", re.M)
+FAILED = re.compile(r"^\[  FAILED  \] (\w+)$", re.M)
+TOTAL = re.compile(r"^(\d+) passed, (\d+) failed", re.M)
+FLAVOURS = {  # flavour: what it needs, seconds a program may take
+    "release": ("gcc", 60), "clang": ("clang", 60), "debug": ("gcc", 60),
+    "asan": ("gcc", 120), "tsan": ("clang", 180), "valgrind": ("valgrind", 300),
+}
+VALGRIND = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full",
+            "--child-silent-after-fork=yes"]
+TSAN = "exitcode=66 halt_on_error=0 second_deadlock_stack=1"
+ASAN = "detect_stack_use_after_return=0 fast_unwind_on_malloc=0"
+COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def paint(code, text):
+    return f"\033[{code}m{text}\033[0m" if COLOUR else text
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.skipped = []
+
+    def line(self, name, passed, failed, seconds, note=""):
+        self.passed += passed
+        self.failed += failed
+        mark = paint("31", "FAIL") if failed else paint("32", "ok  ")
+        print(f"{mark} {name:<34} {passed:>4} passed {failed:>3} failed  {seconds:6.1f} s  {note}",
+              flush=True)
+
+    def skip(self, name, why):
+        self.skipped.append(name)
+        print(f"{paint('33', 'skip')} {name:<34} {why}", flush=True)
+
+
+def run(cmd, seconds, env=None):
+    """The exit code (None: out of time) and all that was printed."""
+    try:
+        p = subprocess.run(cmd, cwd=ROOT, env={**os.environ, **(env or {})}, timeout=seconds,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, errors="replace")
+        return p.returncode, p.stdout
+    except subprocess.TimeoutExpired as e:
+        out = e.stdout or b""
+        return None, out.decode(errors="replace") if isinstance(out, bytes) else out
+
+
+def tail(text, lines=40):
+    print("\n".join("     | " + l for l in text.rstrip().splitlines()[-lines:]), flush=True)
+
+
+def make(*args):
+    rc, out = run(["make", "--no-print-directory", "-j", str(os.cpu_count()), *args], 1200)
+    if rc != 0:
+        tail(out)
+    return rc == 0
+
+
+def one_program(path, flavour, seconds):
+    cmd = (VALGRIND if flavour == "valgrind" else []) + [str(path)]
+    start = time.monotonic()
+    rc, out = run(cmd, seconds, {"TSAN_OPTIONS": TSAN, "ASAN_OPTIONS": ASAN})
+    passed, failed = len(OK.findall(out)), len(set(FAILED.findall(out)))
+    why = ""
+    if rc is None:
+        why = f"out of time after {seconds} s"
+    elif rc < 0:
+        why = f"ended by signal {-rc}"
+    elif rc != 0 and failed == 0:
+        why = f"exit code {rc}: a report of the tool"
+    elif passed + failed == 0:
+        why = "no test was run"
+    return path.name, passed, max(failed, 1 if why else 0), time.monotonic() - start, why, out
+
+
+def unit(tally, flavour):
+    needs, seconds = FLAVOURS[flavour]
+    if shutil.which(needs) is None:
+        tally.skip(f"common, {flavour}", f"{needs} is not installed")
+        return
+    start = time.monotonic()
+    if not make(f"FLAVOUR={flavour}", "tests"):
+        tally.line(f"common, {flavour}", 0, 1, time.monotonic() - start, "it does not build")
+        return
+    programs = sorted((ROOT / "build" / flavour / "tests" / "common").glob("test_*"))
+    programs = [p for p in programs if p.suffix == ""]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda p: one_program(p, flavour, seconds), programs))
+    for name, _, failed, _, why, out in results:
+        if failed:
+            print(f"     {name}: {why}")
+            tail(out)
+    slow = max(results, key=lambda r: r[3])
+    tally.line(f"common, {flavour}", sum(r[1] for r in results), sum(r[2] for r in results),
+               time.monotonic() - start, f"slowest: {slow[0]} {slow[3]:.1f} s")
+
+
+def command(tally, name, cmd, seconds=900, needs=None):
+    if needs and shutil.which(needs) is None:
+        tally.skip(name, f"{needs} is not installed")
+        return
+    start = time.monotonic()
+    rc, out = run(cmd, seconds)
+    totals = TOTAL.findall(out)
+    passed, failed = (int(n) for n in totals[-1]) if totals else (0, 0)
+    note = ""
+    if rc is None:
+        failed, note = failed + 1, f"out of time after {seconds} s"
+    elif (rc != 0 and failed == 0) or not totals:
+        failed, note = failed + 1, f"exit code {rc}"
+    if failed:
+        tail(out)
+    tally.line(name, passed, failed, time.monotonic() - start, note)
+
+
+def formatted(tally):
+    files = sorted(str(p.relative_to(ROOT)) for d in ("common", "tests", *chapters())
+                   for p in (ROOT / d).rglob("*.[ch]") if not p.is_symlink())
+    if shutil.which("clang-format") is None:
+        tally.skip("clang-format", "clang-format is not installed")
+        return
+    start = time.monotonic()
+    rc, out = run(["clang-format", "--dry-run", "-Werror", *files], 120)
+    bad = sorted(set(re.findall(r"^([^:\s]+\.[ch]):", out, re.M)))
+    if bad:
+        tail("\n".join(bad))
+    tally.line("clang-format", len(files) - len(bad), len(bad) or int(rc != 0),
+               time.monotonic() - start)
+
+
+def linted(tally):
+    if shutil.which("cppcheck") is None:
+        tally.skip("cppcheck", "cppcheck is not installed")
+        return
+    start = time.monotonic()
+    rc, out = run(["cppcheck", "--std=c11", "--enable=warning,portability", "--inline-suppr",
+                   "--error-exitcode=1", "--quiet", "-j", str(os.cpu_count()),
+                   "-Icommon/include", "-Icommon/src", "-Itests/lib", "-D__linux__",
+                   "--suppressions-list=tests/tools/cppcheck.txt", "common/src", "tests/lib"], 600)
+    if rc != 0:
+        tail(out)
+    tally.line("cppcheck", int(rc == 0), int(rc != 0), time.monotonic() - start)
+
+
+def chapters():
+    return sorted(p.name for p in ROOT.glob("ch[0-9][0-9]-*") if p.is_dir())
+
+
+def lesson(*args):
+    return [sys.executable, "tests/tools/lesson.py", *args]
+
+
+PARTS = {
+    "format": formatted,
+    "layers": lambda t: command(t, "layers", [sys.executable, "tests/tools/layers.py"]),
+    "cppcheck": linted,
+    **{f: (lambda t, f=f: unit(t, f)) for f in FLAVOURS},
+    "machine": lambda t: command(t, "the lesson machine itself",
+                                 [sys.executable, "tests/tools/test_lesson.py"]),
+    "broken": lambda t: command(t, "check-broken", lesson("broken")),
+    "fixed": lambda t: command(t, "check-fixed", lesson("fixed")),
+    "fixed-asan": lambda t: command(t, "check-fixed, asan", lesson("fixed", "--flavour", "asan")),
+    "fixed-tsan": lambda t: command(t, "check-fixed, tsan", lesson("fixed", "--flavour", "tsan"),
+                                    needs="clang"),
+    "fixed-memcheck": lambda t: command(t, "check-fixed, memcheck",
+                                        lesson("fixed", "--flavour", "valgrind", "--under",
+                                               "valgrind"), needs="valgrind"),
+}
+
+
+def main(argv):
+    if argv == ["--list"]:
+        print(" ".join(PARTS))
+        return 0
+    unknown = [a for a in argv if a not in PARTS]
+    if unknown:
+        print(f"no part {', '.join(unknown)}; there are: {' '.join(PARTS)}", file=sys.stderr)
+        return 2
+    tally = Tally()
+    start = time.monotonic()
+    for part in argv or PARTS:
+        PARTS[part](tally)
+    print(f"\n{time.monotonic() - start:.0f} s")
+    if tally.skipped:
+        print(f"skipped: {', '.join(tally.skipped)}")
+    print(f"{tally.passed} passed, {tally.failed} failed", flush=True)
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
