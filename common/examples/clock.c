@@ -7,14 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char page[] =
-    "<!doctype html><title>clock</title><h1 id=now>-</h1><script>\n"
-    "const source = new EventSource('/events');\n"
-    "source.addEventListener('tick', e => {\n"
-    "    document.getElementById('now').textContent = e.data;\n"
-    "    fetch('/seen', {method: 'POST', body: e.data});\n"
-    "});\n"
-    "</script>\n";
+static const char page[] = "<!doctype html><title>clock</title><h1 id=now>-</h1><script>\n"
+                           "const source = new EventSource('/events');\n"
+                           "source.addEventListener('tick', e => {\n"
+                           "    document.getElementById('now').textContent = e.data;\n"
+                           "    fetch('/seen', {method: 'POST', body: e.data});\n"
+                           "});\n"
+                           "</script>\n";
 
 static _Atomic int seen;
 

@@ -56,7 +56,7 @@ int t_post(gee_ctx *ctx, t_conn *c, const char *target, const char *type, const 
     char *head = request_head("POST", target, lines);
     int rc = t_puts(ctx, c, head);
     free(head);
-    if (rc == 0)
+    if (rc == 0 && *text)
         rc = t_puts(ctx, c, text);
     return rc < 0 ? rc : t_response(ctx, c);
 }

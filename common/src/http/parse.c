@@ -123,11 +123,22 @@ const gee_field *gee_fields_find(const gee_fields *fs, const char *name) {
     return NULL;
 }
 
+/* RFC 9110, 5.5: white space around a value is not part of it. llhttp skips what is in front. */
+static void trim(gee_field *f) {
+    size_t n = f->value_len;
+    while (n > 0 && (f->value[n - 1] == ' ' || f->value[n - 1] == '\t'))
+        n--;
+    if (n < f->value_len)
+        ((char *)f->value)[n] = '\0'; /* it is in the arena */
+    f->value_len = n;
+}
+
 /* RFC 9112, 3.2: an HTTP/1.1 request has one Host; 6.1: no Transfer-Encoding in HTTP/1.0. */
 static int check_fields(gee_exchange *x, bool chunked) {
     int hosts = 0;
     for (size_t i = 0; i < x->fields.n; i++) {
-        const gee_field *f = &x->fields.at[i];
+        gee_field *f = &x->fields.at[i];
+        trim(f);
         if (f->name_len == 4 && strncasecmp(f->name, "host", 4) == 0)
             hosts++;
         else if (f->name_len == 6 && strncasecmp(f->name, "expect", 6) == 0)

@@ -44,8 +44,9 @@ static bool serve_one(gee_conn *c) {
         rc = gee_exchange_end(x);
     if (rc < 0 || atomic_load_explicit(&c->part->srv->draining, memory_order_relaxed))
         c->close_after = true;
-    if (!c->closing && !x->complete && (c->close_after || !gee_exchange_discard(x)))
-        c->close_after = true;
+    /* The client may be waiting for the answer before it sends the rest of the body. */
+    if (!c->closing && !x->complete && !c->close_after)
+        c->close_after = gee_conn_flush(NULL, c, NULL, 0, GEE_HERE) < 0 || !gee_exchange_discard(x);
     gee_count(GEE_COUNT_REQS, -1);
     return !c->close_after && !c->closing;
 }
