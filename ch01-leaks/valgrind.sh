@@ -19,12 +19,12 @@ leak_check() {
     sed -n 's/^==[0-9]*== //p' "$work/leaks" | awk '
         /in loss record/ { record = $0; next }
         /gee_task_spawn/ && record != "" { print "    " record; print "      from gee_task_spawn"; record = "" }
-        /definitely lost:|indirectly lost:|possibly lost:|still reachable:/ { print "    " $0 }'
+        /definitely lost:|possibly lost:|still reachable:/ && !seen[$0]++ { print "    " $0 }'
 }
 
 for variant in broken fixed; do
     say "== $variant: three clients open a stream and leave"
-    start valgrind --quiet --vgdb=yes --track-fds=no "build/valgrind/ch01-leaks/server.$variant"
+    start valgrind --vgdb=yes "build/valgrind/ch01-leaks/server.$variant"
     for path in /ticking /ticking /idle; do
         visit "$path" 1.5
     done
@@ -41,9 +41,9 @@ cat <<'TEXT'
 What to look at. Over the broken server the census shows three tasks, connections
 and requests too many. Memcheck reports not one byte as lost: each leaked task is in
 its worker's list and its stack is known, so all of it is "still reachable", among
-everything else a server rightly holds. The only trace is a block count at
-gee_task_spawn that is three higher than it should be, and you must know what it
-should be. Memcheck finds memory that nobody points to; a leaked task is the opposite,
-memory that somebody will hold for ever. Use it for what happens after: a task that
-runs into memory its owner has freed.
+everything else a server rightly holds. The only trace is a loss record of three blocks
+from gee_task_spawn, and to see a fault in it you must know how many there should be.
+Memcheck finds memory that nobody points to; a leaked task is the opposite, memory
+that somebody will hold for ever. Use it for what happens after: a task that runs into
+memory its owner has freed.
 TEXT

@@ -1,5 +1,5 @@
 /*
- * A test of one server in simulation: its routes, and a body that talks to it over
+ * A test of one server: its routes, and a body that talks to it, in simulation over
  * a connection that is there already. Both are closed behind the body, also when a
  * check failed in it.
  */
@@ -19,6 +19,9 @@ typedef struct t_site {
 void t_site_sim(const t_site *site);
 /* First come, first served, only: for what takes long. */
 void t_site_once(const t_site *site);
+
+/* On real sockets: c is NULL. */
+void t_site_real(int workers, const t_site *site);
 
 /* A request with these header lines (each with its \r\n), and what t_response says. */
 int t_ask(gee_ctx *ctx, t_conn *c, const char *method, const char *target, const char *lines);

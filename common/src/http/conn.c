@@ -121,28 +121,29 @@ static void feed(gee_conn *c, const char *data, size_t n) {
 }
 
 /*
- * The client sends no more (UV_EOF), or is not there any more (another error). A
- * half-closed client still gets its answers: the ctx tells the handler, and it is
- * the handler's to go on or not.
+ * A client that sends no more (UV_EOF) still gets its answers: the ctx tells the
+ * handler, and it is the handler's to go on or not.
  */
-static void client_gone(gee_conn *c, int err) {
-    stop_reading(c);
-    c->gone = err;
-    if (c->lingering || !c->serving) {
-        gee_conn_close(c);
-        return;
-    }
-    if (err != UV_EOF) {
-        gee_conn_lost(c, err);
-        return;
-    }
+void gee_conn_tell_gone(gee_conn *c) {
     gee_exchange *x = c->x;
-    if (x == NULL)
+    if (x == NULL || c->gone == 0)
         return;
     if (!x->complete && x->body_err == 0)
         x->body_err = UV_ECONNRESET; /* half a body is none */
-    gee_ctx_cancel(x->ctx, err);
+    gee_ctx_cancel(x->ctx, c->gone);
     wake_reader(x);
+}
+
+/* With another error than UV_EOF it is not there any more. */
+static void client_gone(gee_conn *c, int err) {
+    stop_reading(c);
+    c->gone = err;
+    if (c->lingering || !c->serving)
+        gee_conn_close(c);
+    else if (err != UV_EOF)
+        gee_conn_lost(c, err);
+    else
+        gee_conn_tell_gone(c);
 }
 
 static void on_read(gee_io *io, ssize_t n, const char *data) {

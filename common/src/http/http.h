@@ -151,6 +151,8 @@ void gee_conn_linger(gee_conn *c);
 void gee_conn_unref(gee_conn *c);
 /* The client is gone for good: err tells the request's ctx why. */
 void gee_conn_lost(gee_conn *c, int err);
+/* Tells the exchange that its client has half-closed, if it has. */
+void gee_conn_tell_gone(gee_conn *c);
 
 /* parse.c */
 void gee_parser_init(gee_conn *c);

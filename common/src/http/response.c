@@ -110,6 +110,15 @@ static gee_field *out_field(gee_exchange *x, const char *name, bool add) {
     return f;
 }
 
+/* The others of that name, which were added to it. */
+static void drop_behind(gee_fields *fs, const gee_field *f) {
+    size_t n = (size_t)(f - fs->at) + 1;
+    for (size_t i = n; i < fs->n; i++)
+        if (fs->at[i].name_len != f->name_len || strcasecmp(fs->at[i].name, f->name) != 0)
+            fs->at[n++] = fs->at[i];
+    fs->n = n;
+}
+
 int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool add) {
     if (x->head_sent)
         return UV_EALREADY;
@@ -124,6 +133,8 @@ int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool 
     gee_field *f = copy ? out_field(x, name, add) : NULL;
     if (f == NULL)
         return UV_ENOMEM;
+    if (!add)
+        drop_behind(&x->out_fields, f);
     f->value = copy;
     f->value_len = len;
     return 0;

@@ -58,6 +58,7 @@ static bool next(gee_conn *c) {
             gee_buf_consume(&c->in, gee_parse(c, gee_buf_head(&c->in), gee_buf_size(&c->in)));
         if (c->closing)
             return false;
+        gee_conn_tell_gone(c); /* it may have been so before this exchange was there */
         if (c->x && c->x->head_done)
             return true;
         if (flushed || gee_conn_flush(NULL, c, NULL, 0, GEE_HERE) < 0)

@@ -47,6 +47,8 @@ static int write_piece(gee_ctx *ctx, gee_conn *c, uv_buf_t piece, gee_site site)
         gee_park_wait(&park, GEE_WAIT_IO_WRITE, NULL, site);
     }
     gee_conn_deadline(c, GEE_NO_DEADLINE, 0);
+    if (c->write_status == UV_ECANCELED && c->gone)
+        return c->gone; /* why the connection was closed under it */
     return c->write_status;
 }
 

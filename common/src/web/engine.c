@@ -98,6 +98,8 @@ int gee_listen(gee_engine *e, const char *host, int port, const gee_limits *limi
                gee_server **out) {
     const gee_http_handler h = {sizeof(gee_req), serve, e};
     int rc = close_tables(e);
+    if (rc == 0 && (port < 0 || port > 65535))
+        rc = UV_EINVAL; /* of a larger one, 16 bits would be taken */
     return rc < 0 ? rc : gee_server_start(&h, limits, host, port, out);
 }
 
