@@ -166,8 +166,8 @@ static _Atomic uint64_t late_by[TIMED];
 static void waits_exactly(gee_ctx *ctx, void *arg) {
     _Atomic uint64_t *late = arg;
     uint64_t ms = 1 + (uint64_t)(late - late_by) * 7 % TIMED; /* not in order */
+    uint64_t at = gee_now_ns(); /* before: the deadline counts from no earlier than this */
     gee_ctx *c = gee_ctx_with_timeout(ctx, ms);
-    uint64_t at = gee_now_ns();
     gee_ctx_wait(c);
     *late = gee_now_ns() - at - ms * 1000000;
     gee_ctx_end(c);

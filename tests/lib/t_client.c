@@ -1,4 +1,5 @@
 #include "t_client.h"
+#include <curl/curl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +73,14 @@ ssize_t t_sock_until(int fd, char *buf, size_t size, const char *what) {
     return (ssize_t)n;
 }
 
+void t_census_rest(gee_ctx *ctx, gee_census *out) {
+    gee_census_take(out);
+    for (int i = 0; i < 5000 && out->tasks > 1; i++) {
+        gee_sleep(ctx, 1);
+        gee_census_take(out);
+    }
+}
+
 const char *t_census_settles(gee_ctx *ctx, const gee_census *base, uint64_t ms, char *buf,
                              size_t size) {
     gee_census now;
@@ -82,4 +91,9 @@ const char *t_census_settles(gee_ctx *ctx, const gee_census *base, uint64_t ms, 
         t_census_diff(base, &now, buf, size);
     } while (*buf && gee_now_ms() < until);
     return buf;
+}
+
+int t_curl_setup(void **state) {
+    (void)state;
+    return curl_global_init(CURL_GLOBAL_NOTHING) == CURLE_OK ? 0 : -1;
 }

@@ -16,7 +16,7 @@ packages_of() {
     case $1 in
     build) echo "gcc libc6-dev pkg-config libuv1-dev libboost-context-dev libjansson-dev LLHTTP" ;;
     check) echo "$(packages_of build) libcmocka-dev libcurl4-openssl-dev curl python3 binutils" ;;
-    test) echo "$(packages_of check) ?clang ?CLANG_RT ?valgrind ?libc6-dbg ?clang-format ?cppcheck" ;;
+    test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck" ;;
     bench) echo "$(packages_of build) python3 ?wrk" ;;
     browser) echo "chromium" ;;
     cleanroom) echo "debootstrap" ;;
@@ -31,7 +31,7 @@ packages_of() {
 present_elsewhere() {
     case $1 in
     libc6-dev | libc6-dbg | binutils | libboost-context-dev | CLANG_RT) command -v ld >/dev/null 2>&1 ;;
-    pkg-config) command -v pkg-config >/dev/null 2>&1 ;;
+    pkg-config) command -v pkg-config ;;
     libuv1-dev) pkg-config --exists libuv ;;
     libjansson-dev) pkg-config --exists jansson ;;
     libcmocka-dev) pkg-config --exists cmocka ;;
@@ -45,7 +45,7 @@ elsewhere() {
     missing=
     for p in $wanted; do
         case $p in \?*) continue ;; esac
-        present_elsewhere "$p" || missing="$missing $p"
+        present_elsewhere "$p" >/dev/null 2>&1 || missing="$missing $p"
     done
     [ -z "$missing" ] && exit 0
     {

@@ -18,6 +18,7 @@ The last line is `N passed, N failed`.
 
 import argparse
 import concurrent.futures
+import fcntl
 import json
 import os
 import pathlib
@@ -149,8 +150,11 @@ def make(args, targets):
     cmd = ["make", "--no-print-directory", f"-j{os.cpu_count()}", f"FLAVOUR={args.flavour}",
            *targets]
     start = time.monotonic()
-    p = subprocess.run(cmd, cwd=args.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       text=True, stdin=subprocess.DEVNULL)
+    (args.root / "build").mkdir(exist_ok=True)
+    with open(args.root / "build/.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second terminal may build the same objects
+        p = subprocess.run(cmd, cwd=args.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           text=True, stdin=subprocess.DEVNULL)
     if p.returncode != 0:
         print(re.sub(r"^  (CC|LD|AR) .*\n", "", p.stdout, flags=re.M), end="")
     elif time.monotonic() - start > 1:

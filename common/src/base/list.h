@@ -56,15 +56,4 @@ static inline gee_list *gee_list_pop(gee_list *head) {
     return l;
 }
 
-/* Moves everything on `from` to the empty list `to`. */
-static inline void gee_list_move(gee_list *to, gee_list *from) {
-    gee_list_init(to);
-    if (gee_list_empty(from))
-        return;
-    to->next = from->next;
-    to->prev = from->prev;
-    to->next->prev = to->prev->next = to;
-    gee_list_init(from);
-}
-
 #endif

@@ -158,7 +158,11 @@ void gee_conn_tell_gone(gee_conn *c);
 void gee_parser_init(gee_conn *c);
 /* Feeds bytes; how many it took: all, or up to the end of a message. */
 size_t gee_parse(gee_conn *c, const char *data, size_t n);
+
+/* fields.c */
 const gee_field *gee_fields_find(const gee_fields *fs, const char *name);
+gee_field *gee_fields_push(gee_fields *fs, gee_arena *a); /* an empty one more; NULL: no memory */
+int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool add);
 
 /* serve.c */
 void gee_conn_serve(gee_conn *c); /* starts the task */
@@ -171,7 +175,6 @@ ssize_t gee_exchange_read(gee_ctx *ctx, gee_exchange *x, void *buf, size_t n, ge
 bool gee_exchange_discard(gee_exchange *x);
 
 /* response.c */
-int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool add);
 /* The whole response at once. 0 or an error. */
 int gee_exchange_respond(gee_ctx *ctx, gee_exchange *x, const void *body, size_t n, gee_site site);
 /* The body in pieces, as they come. */

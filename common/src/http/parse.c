@@ -62,23 +62,6 @@ static int on_url(llhttp_t *p, const char *at, size_t n) {
     return x->target ? 0 : HPE_USER;
 }
 
-static gee_field *new_field(gee_exchange *x) {
-    gee_fields *fs = &x->fields;
-    if (fs->n == fs->cap) {
-        size_t cap = fs->cap ? 2 * fs->cap : 16;
-        gee_field *at = gee_arena_alloc(x->arena, cap * sizeof(*at));
-        if (at == NULL)
-            return NULL;
-        if (fs->n)
-            memcpy(at, fs->at, fs->n * sizeof(*at));
-        fs->at = at;
-        fs->cap = cap;
-    }
-    gee_field *f = &fs->at[fs->n++];
-    *f = (gee_field){.name = "", .value = ""};
-    return f;
-}
-
 static int on_header_field(llhttp_t *p, const char *at, size_t n) {
     gee_conn *c = conn_of(p);
     gee_exchange *x = c->x;
@@ -90,7 +73,7 @@ static int on_header_field(llhttp_t *p, const char *at, size_t n) {
     if (x->field_part == GEE_IN_VALUE) {
         if (x->fields.n == c->part->srv->limits.headers)
             return reject(x, 431);
-        if (new_field(x) == NULL)
+        if (gee_fields_push(&x->fields, x->arena) == NULL)
             return reject(x, 503);
         x->field_part = GEE_IN_NAME;
     }
@@ -113,14 +96,6 @@ static int on_header_value(llhttp_t *p, const char *at, size_t n) {
     f->value = append(x, f->value_len ? f->value : NULL, f->value_len, at, n);
     f->value_len += n;
     return f->value ? 0 : HPE_USER;
-}
-
-const gee_field *gee_fields_find(const gee_fields *fs, const char *name) {
-    size_t len = strlen(name);
-    for (size_t i = 0; i < fs->n; i++)
-        if (fs->at[i].name_len == len && strncasecmp(fs->at[i].name, name, len) == 0)
-            return &fs->at[i];
-    return NULL;
 }
 
 /* RFC 9110, 5.5: white space around a value is not part of it. llhttp skips what is in front. */

@@ -5,140 +5,12 @@
  * not, and the end of the connection for HTTP/1.0. Small responses gather in the
  * connection's buffer; large bodies are sent from where they are.
  */
+#include "base/tools.h"
 #include "http/http.h"
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 enum { COPY_UP_TO = 4096 }; /* a copy is cheaper than another segment to send */
-
-static const char *const status_texts[600] = {
-    [100] = "Continue",
-    [101] = "Switching Protocols",
-    [200] = "OK",
-    [201] = "Created",
-    [202] = "Accepted",
-    [204] = "No Content",
-    [206] = "Partial Content",
-    [301] = "Moved Permanently",
-    [302] = "Found",
-    [303] = "See Other",
-    [304] = "Not Modified",
-    [307] = "Temporary Redirect",
-    [308] = "Permanent Redirect",
-    [400] = "Bad Request",
-    [401] = "Unauthorized",
-    [403] = "Forbidden",
-    [404] = "Not Found",
-    [405] = "Method Not Allowed",
-    [406] = "Not Acceptable",
-    [408] = "Request Timeout",
-    [409] = "Conflict",
-    [410] = "Gone",
-    [411] = "Length Required",
-    [412] = "Precondition Failed",
-    [413] = "Content Too Large",
-    [414] = "URI Too Long",
-    [415] = "Unsupported Media Type",
-    [416] = "Range Not Satisfiable",
-    [417] = "Expectation Failed",
-    [422] = "Unprocessable Content",
-    [426] = "Upgrade Required",
-    [428] = "Precondition Required",
-    [429] = "Too Many Requests",
-    [431] = "Request Header Fields Too Large",
-    [500] = "Internal Server Error",
-    [501] = "Not Implemented",
-    [502] = "Bad Gateway",
-    [503] = "Service Unavailable",
-    [504] = "Gateway Timeout",
-    [505] = "HTTP Version Not Supported",
-};
-
-const char *gee_status_text(int status) {
-    const char *text = status >= 0 && status < 600 ? status_texts[status] : NULL;
-    return text ? text : "";
-}
-
-/* --- fields --- */
-
-static bool is_token(const char *s) {
-    static const char extra[] = "!#$%&'*+-.^_`|~";
-    if (*s == '\0')
-        return false;
-    for (; *s; s++) {
-        bool alnum = (*s >= '0' && *s <= '9') || ((*s | 32) >= 'a' && (*s | 32) <= 'z');
-        if (!alnum && strchr(extra, *s) == NULL)
-            return false;
-    }
-    return true;
-}
-
-static bool is_field_value(const char *s) {
-    for (; *s; s++)
-        if ((unsigned char)*s < ' ' && *s != '\t')
-            return false;
-    return true;
-}
-
-static bool is_framing(const char *name) {
-    return strcasecmp(name, "content-length") == 0 || strcasecmp(name, "transfer-encoding") == 0 ||
-           strcasecmp(name, "date") == 0;
-}
-
-static gee_field *out_field(gee_exchange *x, const char *name, bool add) {
-    gee_fields *fs = &x->out_fields;
-    gee_field *f = add ? NULL : (gee_field *)gee_fields_find(fs, name);
-    if (f)
-        return f;
-    if (fs->n == fs->cap) {
-        size_t cap = fs->cap ? 2 * fs->cap : 8;
-        gee_field *at = gee_arena_alloc(x->arena, cap * sizeof(*at));
-        if (at == NULL)
-            return NULL;
-        if (fs->n)
-            memcpy(at, fs->at, fs->n * sizeof(*at));
-        fs->at = at;
-        fs->cap = cap;
-    }
-    f = &fs->at[fs->n];
-    f->name_len = strlen(name);
-    f->name = gee_arena_strndup(x->arena, name, f->name_len);
-    if (f->name == NULL)
-        return NULL;
-    fs->n++;
-    return f;
-}
-
-/* The others of that name, which were added to it. */
-static void drop_behind(gee_fields *fs, const gee_field *f) {
-    size_t n = (size_t)(f - fs->at) + 1;
-    for (size_t i = n; i < fs->n; i++)
-        if (fs->at[i].name_len != f->name_len || strcasecmp(fs->at[i].name, f->name) != 0)
-            fs->at[n++] = fs->at[i];
-    fs->n = n;
-}
-
-int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool add) {
-    if (x->head_sent)
-        return UV_EALREADY;
-    if (!is_token(name) || !is_field_value(value) || is_framing(name))
-        return UV_EINVAL;
-    if (strcasecmp(name, "connection") == 0) {
-        x->conn->close_after |= strcasecmp(value, "close") == 0;
-        return 0;
-    }
-    size_t len = strlen(value);
-    char *copy = gee_arena_strndup(x->arena, value, len);
-    gee_field *f = copy ? out_field(x, name, add) : NULL;
-    if (f == NULL)
-        return UV_ENOMEM;
-    if (!add)
-        drop_behind(&x->out_fields, f);
-    f->value = copy;
-    f->value_len = len;
-    return 0;
-}
 
 /* --- head --- */
 
@@ -195,7 +67,9 @@ static int put_head(gee_exchange *x, uint64_t length) {
         c->close_after = true;
     put_status_line(b, x->status);
     const char *date = gee_date_line(&date_len);
+    gee_tsan_ignore_begin(); /* the worker's, as it is where it was written */
     put(b, date, date_len);
+    gee_tsan_ignore_end();
     for (size_t i = 0; i < x->out_fields.n; i++) {
         const gee_field *f = &x->out_fields.at[i];
         put(b, f->name, f->name_len);

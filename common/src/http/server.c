@@ -97,8 +97,11 @@ static void listen_here(gee_server_part *part, struct on_all *all) {
     if (all->rc < 0)
         return;
     atomic_fetch_add(&srv->refs, 1);
+    enum gee_share share = srv->nparts == 1         ? GEE_ALONE
+                           : part == &srv->parts[0] ? GEE_SHARE_FIRST
+                                                    : GEE_SHARE_NEXT;
     int rc = gee_simulated() ? gee_listen_sim(l, srv->port)
-                             : gee_listen_tcp(l, all->host, srv->port, srv->nparts > 1);
+                             : gee_listen_tcp(l, all->host, srv->port, share);
     if (rc == 0) {
         part->listening = true;
         srv->port = l->port; /* port 0 is chosen once, for all */

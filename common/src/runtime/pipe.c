@@ -98,7 +98,7 @@ static int pipe_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
 static bool go_on_writing(pipe_end *e, int *status) {
     *status = e->out_status;
     while (*status == 0 && e->nout > 0) {
-        ssize_t n = push(e, e->out, 1);
+        ssize_t n = e->out->len > 0 ? push(e, e->out, 1) : 0;
         if (n == UV_EAGAIN)
             return false;
         if (n < 0) {

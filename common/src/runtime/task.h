@@ -38,7 +38,6 @@ enum gee_task_state { GEE_TASK_RUNNABLE, GEE_TASK_RUNNING, GEE_TASK_WAITING, GEE
     X(BLOCKING, "blocking work")       \
     X(IO_READ, "io read")              \
     X(IO_WRITE, "io write")            \
-    X(SHUTDOWN, "server shutdown")     \
     X(WORKER, "answer of another worker")
 
 enum gee_wait_reason {

@@ -130,6 +130,19 @@ static int bound_socket(const struct sockaddr *addr, socklen_t len, bool share) 
     return err;
 }
 
+/*
+ * Two programs that both share a port would each get some of its connections. So
+ * the port is first bound unshared, which fails if anyone has it.
+ */
+static int shared_socket(const struct sockaddr *addr, socklen_t len, bool first) {
+    int probe = first ? bound_socket(addr, len, false) : 0;
+    if (probe < 0)
+        return probe;
+    if (first)
+        close(probe);
+    return bound_socket(addr, len, true);
+}
+
 static void on_listener_closed(uv_handle_t *h) {
     gee_listener *l = h->data;
     if (l->on_close)
@@ -158,13 +171,15 @@ static int parse_address(const char *host, int port, struct sockaddr_storage *ad
     return uv_ip6_addr(host, port, (struct sockaddr_in6 *)addr);
 }
 
-int gee_listen_tcp(gee_listener *l, const char *host, int port, bool share) {
+int gee_listen_tcp(gee_listener *l, const char *host, int port, enum gee_share share) {
     struct sockaddr_storage addr = {0};
     socklen_t len;
     int rc = parse_address(host, port, &addr, &len);
     if (rc < 0)
         return close_later(l, rc);
-    int fd = bound_socket((struct sockaddr *)&addr, len, share);
+    const struct sockaddr *sa = (const struct sockaddr *)&addr;
+    int fd = share == GEE_ALONE ? bound_socket(sa, len, false)
+                                : shared_socket(sa, len, share == GEE_SHARE_FIRST);
     if (fd < 0)
         return close_later(l, fd);
     uv_tcp_init(&gee_worker_self()->loop, &l->u.tcp);

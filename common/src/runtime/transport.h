@@ -62,10 +62,12 @@ enum { GEE_BACKLOG = 1024 };
 
 /*
  * Listens on host (an IPv4 or IPv6 address) and port, of this worker; port 0:
- * any, then found in l->port. share: other workers listen there too
- * (SO_REUSEPORT). 0, UV_EADDRINUSE, … On an error on_close comes all the same.
+ * any, then found in l->port. Several workers listen on one port with SO_REUSEPORT:
+ * the first of them sees to it that no other program does.
+ * 0, UV_EADDRINUSE, … On an error on_close comes all the same.
  */
-int gee_listen_tcp(gee_listener *l, const char *host, int port, bool share);
+enum gee_share { GEE_ALONE, GEE_SHARE_FIRST, GEE_SHARE_NEXT };
+int gee_listen_tcp(gee_listener *l, const char *host, int port, enum gee_share share);
 /* The same inside the simulation; host does not matter. */
 int gee_listen_sim(gee_listener *l, int port);
 void gee_listener_close(gee_listener *l);
