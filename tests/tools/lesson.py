@@ -52,9 +52,11 @@ def paint(code, text):
 
 def run_test(program, test, seconds, env, under):
     """(exit code or None, output, seconds)"""
-    cmd = (VALGRIND if under == "valgrind" else []) + [str(program), test]
+    # timeout(1) behind our own limit: a test that hangs ends even if this process does not live
+    # to end it. A session of its own, so that what the test started ends with it.
+    cmd = ["timeout", "-s", "KILL", str(seconds + 5)]
+    cmd += (VALGRIND if under == "valgrind" else []) + [str(program), test]
     start = time.monotonic()
-    # A session of its own, so that a time-out ends what the test started too.
     p = subprocess.Popen(cmd, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                          errors="replace", start_new_session=True)
