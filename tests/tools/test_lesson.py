@@ -156,6 +156,27 @@ def not_clean(check, tmp):
     check("a fixed side that fails is NOT CLEAN", code == 1 and "NOT CLEAN" in out, out)
 
 
+def staircase(check, tmp):
+    """Chapter 1 repaired is the state in which chapter 2 is still broken."""
+    root = make_root(tmp, {"state": "return 1;"}, final="int later_value(void); "
+                     "return later_value() == 7 ? 0 : 5;")
+    (root / "common/src/web/later.c").write_text(unit("later", "return 0;"))
+    for d in ("broken", "fixed"):
+        (root / "ch02-later" / d).mkdir(parents=True)
+    (root / "ch02-later/broken/later.c").write_text(unit("later", "return 7;"))
+    (root / "ch02-later/fixed/later.c").symlink_to("../../common/src/web/later.c")
+    first = (root / "ch01-fake/test_fake.c").read_text()
+    (root / "ch02-later/test_two.c").write_text(first.replace("state", "later"))
+    (root / "ch02-later/cases.ini").write_text(
+        "[later]\nunit = web/later.c\ntest = test_later\nsymptom = fake\n"
+        "signature = later: value 7$\ndecoys =\n")
+    for side, words in (("fixed", "CLEAN .*test_state"), ("fixed", "CLEAN .*test_later"),
+                        ("broken", "REPRODUCED .*test_state"),
+                        ("broken", "REPRODUCED .*test_later")):
+        code, out = lesson(root, side)
+        check(f"two chapters, {side}: {words}", code == 0 and re.search(words, out), out)
+
+
 def symbols(check, tmp):
     for what, body, words in (
             ("less", "int other_value(void); int other_value(void) { return 1; }",
@@ -199,7 +220,7 @@ def manifests(check, tmp):
 def main():
     check, start = Checks(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gee-lesson-") as tmp:
-        for part in (outcomes, not_clean, symbols, build_error, manifests):
+        for part in (outcomes, not_clean, staircase, symbols, build_error, manifests):
             part(check, tmp)
     print(f"{time.monotonic() - start:.0f} s")
     print(f"{check.passed} passed, {check.failed} failed")
