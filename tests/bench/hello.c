@@ -1,5 +1,6 @@
 /* What is measured: a route with a parameter behind two middlewares; and parked streams. */
 #include "gee/gee.h"
+#include <stdlib.h>
 
 static unsigned long requests;
 
@@ -23,8 +24,16 @@ static int64_t nothing(gee_req *req, void *arg) {
     return 3600 * 1000;
 }
 
+static int64_t tick(gee_req *req, void *arg) {
+    gee_sse_event(req, "tick", "tock");
+    return *(const int64_t *)arg;
+}
+
+/* /events is idle; /events?ms=1000 has an event a second. */
 static void events(gee_req *req) {
-    gee_sse(req, nothing, NULL);
+    const char *query = gee_query(req, "ms");
+    int64_t ms = query ? strtoll(query, NULL, 10) : 0;
+    gee_sse(req, ms > 0 ? tick : nothing, &ms);
 }
 
 int main(void) {

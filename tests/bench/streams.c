@@ -1,6 +1,7 @@
 /*
  * Opens N streams and holds them: streams PORT N PATH. Says "open" when every one
- * has had its head, and closes them all when its stdin ends.
+ * has had its head, and closes them all when its stdin ends. Nothing here waits for
+ * the server longer than 30 seconds.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -9,11 +10,15 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static int connect_to(int port) {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct timeval limit = {.tv_sec = 30};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)); /* connect too */
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
         return fd;

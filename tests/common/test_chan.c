@@ -1,4 +1,4 @@
-/* Channels: what Go documents for each operation in each state, order, parking, and sums. */
+/* Channels: what Go documents for each operation in each state, order, parking. */
 #include "t.h"
 #include <stdatomic.h>
 #include <string.h>
@@ -313,97 +313,11 @@ static void test_wakes(void **state) {
     }
 }
 
-/* --- several workers: every value sent is received once --- */
-
-enum { PEERS = 4, VALUES = 300 };
-
-static struct flow {
-    gee_chan *ch;
-    gee_waitgroup senders, receivers;
-    atomic_long sent, got, gave_up;
-    bool hurry; /* each operation has a deadline of its own */
-} flow;
-
-static gee_ctx *op_ctx(gee_ctx *ctx) {
-    return flow.hurry ? gee_ctx_with_deadline(ctx, gee_now_ns() + 50000) : gee_ctx_ref(ctx);
-}
-
-static void drop_ctx(gee_ctx *c) {
-    if (flow.hurry)
-        gee_ctx_end(c);
-    else
-        gee_ctx_unref(c);
-}
-
-static void produces(gee_ctx *ctx, void *arg) {
-    (void)arg;
-    for (int v = 1, rc = 0; v <= VALUES && rc != UV_EPIPE; v++) {
-        gee_ctx *c = op_ctx(ctx);
-        rc = gee_chan_send(c, flow.ch, &v);
-        flow.sent += rc == 0 ? v : 0;
-        flow.gave_up += rc == UV_ETIMEDOUT;
-        drop_ctx(c);
-    }
-    gee_waitgroup_done(&flow.senders);
-}
-
-static void consumes(gee_ctx *ctx, void *arg) {
-    (void)arg;
-    for (int v, rc = 0; rc != UV_EOF;) {
-        gee_ctx *c = op_ctx(ctx);
-        v = 0;
-        rc = gee_chan_recv(c, flow.ch, &v);
-        flow.got += v; /* nothing arrives with an error */
-        drop_ctx(c);
-    }
-    gee_waitgroup_done(&flow.receivers);
-}
-
-struct flow_case {
-    size_t cap;
-    bool hurry, cut; /* closed while the senders send */
-};
-
-static void flows(gee_ctx *ctx, void *arg) {
-    const struct flow_case *c = arg;
-    flow.ch = gee_chan_new(sizeof(int), c->cap);
-    flow.hurry = c->hurry;
-    flow.sent = flow.got = flow.gave_up = 0;
-    gee_waitgroup_add(&flow.senders, PEERS);
-    gee_waitgroup_add(&flow.receivers, PEERS);
-    for (int i = 0; i < PEERS; i++) {
-        T_RC(gee_go_on(i % gee_workers(), ctx, produces, NULL), 0);
-        T_RC(gee_go_on((i + 1) % gee_workers(), ctx, consumes, NULL), 0);
-    }
-    if (c->cut)
-        gee_sleep(ctx, 1);
-    else
-        T_RC(gee_waitgroup_wait(ctx, &flow.senders), 0);
-    T_RC(gee_chan_close(flow.ch), 0);
-    T_RC(gee_waitgroup_wait(ctx, &flow.senders), 0);
-    T_RC(gee_waitgroup_wait(ctx, &flow.receivers), 0);
-    T_EQ(flow.got, flow.sent);
-    if (!c->cut && !c->hurry)
-        T_EQ(flow.got, (long)PEERS * VALUES * (VALUES + 1) / 2);
-    gee_chan_unref(flow.ch);
-}
-
-static void test_flow(void **state) {
-    (void)state;
-    static struct flow_case cases[] = {
-        {0, false, false}, {1, false, false}, {7, false, false}, {0, true, false},
-        {3, true, false},  {0, false, true},  {2, true, true},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        t_sim(flows, &cases[i]);
-        t_real(2, flows, &cases[i]);
-        t_real(4, flows, &cases[i]);
-    }
-}
-
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_states), cmocka_unit_test(test_order), cmocka_unit_test(test_elements),
-    cmocka_unit_test(test_wakes),  cmocka_unit_test(test_flow),
+    cmocka_unit_test(test_states),
+    cmocka_unit_test(test_order),
+    cmocka_unit_test(test_elements),
+    cmocka_unit_test(test_wakes),
 };
 
 T_MAIN(tests)

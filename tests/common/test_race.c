@@ -129,13 +129,14 @@ static void run_task(gee_ctx *ctx, void *arg) {
     unlock(p->task);
 }
 
-/* Early: main goes on before the task runs; late: after it has ended or parked. */
-static void run_pair(gee_ctx *ctx, const struct pair *p, bool late) {
+/* Early, in simulation: main goes on before the task runs; late: once it has ended or parked. */
+static void run_pair(gee_ctx *ctx, void *arg) {
+    const struct pair *p = arg;
     by.ch = gee_chan_new(0, p->cap);
     by.ctx = gee_ctx_with_cancel(ctx);
     gee_waitgroup_add(&by.wg, p->task == DONE);
-    gee_go(ctx, run_task, (void *)p);
-    if (late || is_lock(p->main)) /* main's access is the second one */
+    gee_go(ctx, run_task, arg);
+    if (!gee_simulated() || is_lock(p->main)) /* main's access is the second one */
         gee_sleep(ctx, 1);
     take(ctx, p->main);
     second_access(NULL);
@@ -144,14 +145,6 @@ static void run_pair(gee_ctx *ctx, const struct pair *p, bool late) {
     gee_sleep(ctx, 1);
     gee_ctx_end(by.ctx);
     gee_chan_unref(by.ch);
-}
-
-static void run_early(gee_ctx *ctx, void *arg) {
-    run_pair(ctx, arg, false);
-}
-
-static void run_late(gee_ctx *ctx, void *arg) {
-    run_pair(ctx, arg, true);
 }
 
 /* --- not of that form --- */
@@ -236,7 +229,7 @@ static struct run get_run(int n) {
     const struct pair *p = n / 2 < PAIRS ? &pairs[n / 2] : NULL;
     int other = p ? 0 : n / 2 - PAIRS;
     struct run r = {.cfg = {.sim = !late, .workers = 1}, .arg = (void *)p};
-    r.main = !p ? others[other].main : late ? run_late : run_early;
+    r.main = p ? run_pair : others[other].main;
     r.race = !p ? others[other].race : p->verdict == RACE || (p->verdict == RACE_EARLY && !late);
     snprintf(r.title, sizeof(r.title), "== run %d: %s\n", n, p ? p->name : others[other].name);
     return r;

@@ -308,7 +308,7 @@ static void check_json(json_t *root) {
     T_EQ(number(t, "worker"), 0);
     T_EQ(number(t, "ctx_err"), 0);
     T_CHECK(json_is_true(json_object_get(t, "hears_ctx")));
-    t = task_named(list, "GET /debug/tasks?format=jso"); /* 31 bytes */
+    t = task_named(list, "GET /debug/tasks?format=json");
     T_CHECK(t != NULL);
     T_STR(string(t, "state"), "running");
     T_CHECK(json_object_get(t, "parked_at") == NULL);

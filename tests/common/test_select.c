@@ -1,7 +1,6 @@
-/* Select: which case, how often, what a parked one leaves behind, and crossed selects. */
+/* Select: which case, how often, what a parked one leaves behind. */
 #include "t.h"
 #include <stdatomic.h>
-#include <string.h>
 
 /* A select in a task of its own. */
 struct op {
@@ -265,94 +264,10 @@ static void test_parked(void **state) {
     t_sim(both_ways, NULL);
 }
 
-/* --- selects against selects, on two channels in opposite order --- */
-
-enum { PEERS = 4, VALUES = 200 };
-
-static struct cross {
-    gee_chan *a, *b;
-    gee_waitgroup senders, receivers;
-    atomic_long sent, got;
-    bool hurry; /* each select has a deadline of its own */
-} cross;
-
-static int select_once(gee_ctx *ctx, gee_case *cases) {
-    if (!cross.hurry)
-        return gee_select(ctx, cases, 2);
-    gee_ctx *soon = gee_ctx_with_deadline(ctx, gee_now_ns() + 50000);
-    int k = gee_select(soon, cases, 2);
-    gee_ctx_end(soon);
-    return k;
-}
-
-static void sends_either(gee_ctx *ctx, void *arg) {
-    for (int v = 1; v <= VALUES; v++) {
-        int w = -v;
-        gee_case cases[] = {{GEE_SEND, arg ? cross.a : cross.b, &v, 0},
-                            {GEE_SEND, arg ? cross.b : cross.a, &w, 0}};
-        int k = select_once(ctx, cases);
-        cross.sent += k < 0 ? 0 : k == 0 ? v : -v;
-    }
-    gee_waitgroup_done(&cross.senders);
-}
-
-/* Go's idiom: a channel that was closed becomes nil, and is no case any more. */
-static void receives_both(gee_ctx *ctx, void *arg) {
-    int v = 0, w = 0;
-    gee_case cases[] = {{GEE_RECV, arg ? cross.a : cross.b, &v, 0},
-                        {GEE_RECV, arg ? cross.b : cross.a, &w, 0}};
-    while (cases[0].ch || cases[1].ch) {
-        int k = select_once(ctx, cases);
-        if (k >= 0 && cases[k].rc == 0)
-            cross.got += k == 0 ? v : w;
-        else if (k >= 0)
-            cases[k].ch = NULL;
-    }
-    gee_waitgroup_done(&cross.receivers);
-}
-
-struct cross_case {
-    size_t cap;
-    bool hurry;
-};
-
-static void crosses(gee_ctx *ctx, void *arg) {
-    const struct cross_case *c = arg;
-    cross.a = gee_chan_new(sizeof(int), c->cap);
-    cross.b = gee_chan_new(sizeof(int), c->cap);
-    cross.hurry = c->hurry;
-    cross.sent = cross.got = 0;
-    gee_waitgroup_add(&cross.senders, PEERS);
-    gee_waitgroup_add(&cross.receivers, PEERS);
-    for (int i = 0; i < PEERS; i++) {
-        void *order = i & 1 ? &cross : NULL;
-        T_RC(gee_go_on(i % gee_workers(), ctx, sends_either, order), 0);
-        T_RC(gee_go_on((i + 1) % gee_workers(), ctx, receives_both, order), 0);
-    }
-    T_RC(gee_waitgroup_wait(ctx, &cross.senders), 0);
-    gee_chan_close(cross.a);
-    gee_chan_close(cross.b);
-    T_RC(gee_waitgroup_wait(ctx, &cross.receivers), 0);
-    T_EQ(cross.got, cross.sent);
-    gee_chan_unref(cross.a);
-    gee_chan_unref(cross.b);
-}
-
-static void test_crossed(void **state) {
-    (void)state;
-    static struct cross_case cases[] = {{0, false}, {2, false}, {0, true}, {1, true}};
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        t_sim(crosses, &cases[i]);
-        t_real(2, crosses, &cases[i]);
-        t_real(4, crosses, &cases[i]);
-    }
-}
-
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_fair),
     cmocka_unit_test(test_at_once),
     cmocka_unit_test(test_parked),
-    cmocka_unit_test(test_crossed),
 };
 
 T_MAIN(tests)

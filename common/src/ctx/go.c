@@ -18,49 +18,25 @@ void gee_task_set_owner(gee_ctx *ctx) {
     gee_ctx_unref(before);
 }
 
+static int spawn(gee_worker *w, gee_ctx *ctx, gee_task_fn fn, void *arg, const char *name,
+                 gee_site site) {
+    gee_spawn s = {fn, arg, gee_ctx_ref(ctx), drop_owner, name, site};
+    int rc = gee_task_spawn(w, &s);
+    if (rc < 0)
+        gee_ctx_unref(ctx);
+    return rc;
+}
+
 int gee_go_at(gee_ctx *ctx, gee_task_fn fn, void *arg, const char *name, gee_site site) {
-    gee_spawn spawn = {fn, arg, gee_ctx_ref(ctx), drop_owner, name, site, NULL};
-    if (gee_task_spawn(&spawn))
-        return 0;
-    gee_ctx_unref(ctx);
-    return UV_ENOMEM;
+    return spawn(gee_worker_self(), ctx, fn, arg, name, site);
 }
 
-/* A spawn on its way to another worker. */
-struct remote {
-    gee_work work;
-    gee_spawn spawn;
-    gee_park *park;
-    int rc;
-};
-
-static void spawn_here(gee_work *work) {
-    struct remote *r = gee_container(work, struct remote, work);
-    r->rc = gee_task_spawn(&r->spawn) ? 0 : UV_ENOMEM;
-    gee_wake(r->park, 0);
-}
-
-/* Waits for the other worker's answer: it is its memory that may be out. */
 int gee_go_on_at(int index, gee_ctx *ctx, gee_task_fn fn, void *arg, const char *name,
                  gee_site site) {
     gee_runtime *rt = gee_runtime_current();
     if (rt == NULL || index < 0 || index >= rt->nworkers)
         return UV_EINVAL;
-    if (index == gee_worker_index())
-        return gee_go_at(ctx, fn, arg, name, site);
-    gee_park park;
-    gee_park_init(&park);
-    struct remote r = {
-        .work.fn = spawn_here,
-        .spawn = {fn, arg, gee_ctx_ref(ctx), drop_owner, name, site, &r},
-        .park = &park,
-    };
-    gee_race_release(&r);
-    gee_post(&rt->workers[index], &r.work);
-    gee_park_wait(&park, GEE_WAIT_WORKER, NULL, site);
-    if (r.rc < 0)
-        gee_ctx_unref(ctx);
-    return r.rc;
+    return spawn(&rt->workers[index], ctx, fn, arg, name, site);
 }
 
 struct first_task {

@@ -21,7 +21,7 @@ static void on_timer(gee_timer *t);
 /* A deadline that only moves away costs nothing: the timer looks again when it rings. */
 void gee_conn_deadline(gee_conn *c, enum gee_deadline what, uint64_t ms) {
     c->deadline = what;
-    c->deadline_ns = c->worker->now_ns + ms * 1000000;
+    c->deadline_ns = ms < GEE_FAR_NS / 2000000 ? c->worker->now_ns + ms * 1000000 : GEE_FAR_NS;
     if (what == GEE_NO_DEADLINE || c->closing)
         return;
     if (gee_timer_armed(&c->timer) && c->timer.when_ns <= c->deadline_ns)

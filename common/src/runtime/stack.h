@@ -15,11 +15,12 @@ typedef struct gee_stack {
     unsigned vg_id;
 } gee_stack;
 
-enum { GEE_STACK_CACHE = 64 };
+/* Up to FULL are kept, the hottest on top; when it is full the coldest are given back. */
+enum { GEE_STACKS_KEPT = 64, GEE_STACKS_FULL = 64 + 256 };
 
 /* The caller's worker owns it: no lock. */
 typedef struct gee_stack_cache {
-    gee_stack free[GEE_STACK_CACHE];
+    gee_stack free[GEE_STACKS_FULL];
     int n;
 } gee_stack_cache;
 

@@ -40,30 +40,44 @@ static void wake_from_inbox(gee_work *work) {
     run_queue_push(t->worker, t);
 }
 
-gee_task *gee_task_spawn(const gee_spawn *s) {
-    gee_worker *w = gee_worker_self();
-    if (!gee_list_empty(&w->starved))
-        return NULL; /* the tasks that are there come first */
+static void join_worker(gee_task *t) {
+    gee_worker *w = t->worker;
+    t->id = gee_task_next_id(w);
+    t->created_ns = w->now_ns;
+    gee_list_push(&w->tasks, &t->all);
+    run_queue_push(w, t);
+}
+
+static void join_from_inbox(gee_work *work) {
+    gee_task *t = gee_container(work, gee_task, wake);
+    t->wake.fn = wake_from_inbox;
+    join_worker(t);
+}
+
+/* The spawner makes the task, so that what it releases for TSan lives as long as the task. */
+int gee_task_spawn(gee_worker *w, const gee_spawn *s) {
+    bool here = w == gee_worker_self();
+    if (here && !gee_list_empty(&w->starved))
+        return UV_ENOMEM; /* the tasks that are there come first */
     gee_task *t = calloc(1, sizeof(*t));
     if (t == NULL)
-        return NULL;
-    t->id = gee_task_next_id(w);
+        return UV_ENOMEM;
     t->worker = w;
     t->created_at = s->site;
-    t->created_ns = w->now_ns;
     t->fn = s->fn;
     t->arg = s->arg;
     t->owner = s->owner;
     t->on_exit = s->on_exit;
-    t->wake.fn = wake_from_inbox;
+    t->wake.fn = here ? wake_from_inbox : join_from_inbox;
     gee_task_set_name(t, s->name);
-    gee_list_push(&w->tasks, &t->all);
     gee_list_init(&t->link);
     atomic_fetch_add_explicit(&w->rt->live, 1, memory_order_relaxed);
-    t->edge = s->edge ? s->edge : t;
     gee_race_release(t);
-    run_queue_push(w, t);
-    return t;
+    if (here)
+        join_worker(t);
+    else
+        gee_post(w, &t->wake);
+    return 0;
 }
 
 void gee_task_set_name(gee_task *t, const char *name) {
@@ -90,7 +104,7 @@ static void entry(transfer from) {
 #ifdef GEE_ASAN
     __sanitizer_finish_switch_fiber(NULL, &w->stack_low, &w->stack_size);
 #endif
-    gee_race_acquire(t->edge);
+    gee_race_acquire(t);
     t->fn(t->owner, t->arg);
     if (t->on_exit)
         t->on_exit(t);

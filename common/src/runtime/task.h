@@ -37,8 +37,7 @@ enum gee_task_state { GEE_TASK_RUNNABLE, GEE_TASK_RUNNING, GEE_TASK_WAITING, GEE
     X(CTX, "ctx done")                 \
     X(BLOCKING, "blocking work")       \
     X(IO_READ, "io read")              \
-    X(IO_WRITE, "io write")            \
-    X(WORKER, "answer of another worker")
+    X(IO_WRITE, "io write")
 
 enum gee_wait_reason {
 #define X(id, text) GEE_WAIT_##id,
@@ -76,7 +75,6 @@ struct gee_task {
     gee_stack stack;
     void *fctx;
     void *fiber;      /* TSan */
-    const void *edge; /* TSan: what the spawner released */
     void *fake_stack; /* ASan */
 
     /* Wake-ups from other workers. */
@@ -96,11 +94,10 @@ typedef struct gee_spawn {
     void (*on_exit)(gee_task *t);
     const char *name;
     gee_site site;
-    const void *edge; /* that the spawner released; NULL: the spawner is the caller */
 } gee_spawn;
 
-/* A runnable task on the calling worker, or NULL: no memory. */
-gee_task *gee_task_spawn(const gee_spawn *s);
+/* A runnable task of w, from any worker; 0 or UV_ENOMEM. */
+int gee_task_spawn(struct gee_worker *w, const gee_spawn *s);
 
 /* One slice: until the task parks, yields or ends. For the worker's loop. */
 void gee_task_run(struct gee_worker *w, gee_task *t);
