@@ -35,8 +35,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 FAILED = re.compile(r"^\[  FAILED  \] (\w+)$", re.M)
 PASSED = re.compile(r"^\[       OK \] (\w+)$", re.M)
-TOOL = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|^==\d+==.*ERROR",
-                  re.M)
+TOOL = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|^==\d+==.*ERROR"
+                  r"|^==\d+== *(?:Invalid |Conditional jump|Use of uninit|Syscall param|Mismatched "
+                  r"|Jump to the invalid|Process terminating)", re.M)
+# cmocka catches a signal and then reports an ordinary failure of the test.
+SIGNAL = re.compile(r"Test failed with exception: .*")
 GOOD = {"REPRODUCED", "REJECTED", "CLEAN"}
 MAX_DIFF = 30  # lines of code that a repair may change
 VALGRIND = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full",
@@ -78,6 +81,8 @@ def judge_failure(code, out, test, signature, seconds):
         return f"ended by signal {-code} ({signal.Signals(-code).name})"
     if TOOL.search(out):
         return "a tool reported something else: " + TOOL.search(out).group(0)
+    if SIGNAL.search(out):
+        return SIGNAL.search(out).group(0)
     failed = set(FAILED.findall(out))
     if not failed and not PASSED.findall(out):
         return f"no test {test} was run"
@@ -186,6 +191,10 @@ def compare_symbols(cases, args, build):
 
 # --- commands ---
 
+# It ends by itself when who started it is gone, however that ended.
+LOOP = "import os; p = os.getppid()\nwhile os.getppid() == p: pass"
+
+
 class Load:
     """Two busy loops, to be slow and unlucky with."""
 
@@ -194,7 +203,7 @@ class Load:
 
     def __enter__(self):
         for _ in range(2 if self.wanted else 0):
-            self.processes.append(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            self.processes.append(subprocess.Popen([sys.executable, "-c", LOOP]))
 
     def __exit__(self, *_):
         for p in self.processes:

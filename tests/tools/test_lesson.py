@@ -53,6 +53,11 @@ CASES = {
     "tool": ('print_error("==1==ERROR: AddressSanitizer: heap-use-after-free\\n"); return 1;',
              "WRONG FAILURE", "a tool reported something else"),
     "unlisted": ("return 1;", "WRONG FAILURE", "no test .* was run"),
+    # cmocka catches the signal and reports an ordinary failure; the signature was said before.
+    "segv": ('print_error("segv: value 1\\n"); return *(volatile int *)0;', "WRONG FAILURE",
+             "exception"),
+    "invalid": ('print_error("==7== Invalid write of size 4\\n"); return 1;', "WRONG FAILURE",
+                "a tool reported something else"),
 }
 DECOYS = {
     "rejected": ("return 3;", "REJECTED", ""),
