@@ -11,7 +11,7 @@ import pathlib
 import re
 import sys
 
-LAYERS = ["base", "runtime", "ctx", "sync", "http", "web", "debug"]
+LAYERS = ["base", "runtime", "ctx", "sync", "http", "web", "middleware", "debug"]
 PUBLIC = {  # which layer a public header belongs to
     "task.h": "runtime", "run.h": "runtime", "ctx.h": "ctx", "chan.h": "sync", "sync.h": "sync",
     "http.h": "http", "engine.h": "web", "req.h": "web", "sse.h": "web", "debug.h": "debug",

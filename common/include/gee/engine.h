@@ -28,6 +28,13 @@ gee_engine *gee_engine_new(void); /* NULL: no memory */
 /* After the last server of this engine was shut down. */
 void gee_engine_free(gee_engine *e);
 
+/*
+ * Hands p to the engine, which calls free_fn(p) in gee_engine_free; the latest comes
+ * first. For the settings and the state of middlewares. 0, or UV_ENOMEM: p is still
+ * the caller's. Before gee_listen only.
+ */
+int gee_engine_own(gee_engine *e, void *p, void (*free_fn)(void *p));
+
 /* The group without a prefix. Groups belong to their engine. */
 gee_group *gee_root(gee_engine *e);
 /* A group inside parent; its routes go through the middlewares of both. */

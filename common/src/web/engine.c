@@ -37,7 +37,21 @@ void gee_engine_free(gee_engine *e) {
     gee_node_free(e->tree);
     free(e->no_route.links);
     free(e->no_method.links);
+    for (gee_owned *o; (o = e->owned) != NULL;) {
+        e->owned = o->next;
+        o->free_fn(o->p);
+        free(o);
+    }
     free(e);
+}
+
+int gee_engine_own(gee_engine *e, void *p, void (*free_fn)(void *p)) {
+    gee_owned *o = malloc(sizeof(*o));
+    if (o == NULL)
+        return UV_ENOMEM;
+    *o = (gee_owned){e->owned, p, free_fn};
+    e->owned = o;
+    return 0;
 }
 
 gee_group *gee_root(gee_engine *e) {

@@ -34,11 +34,19 @@ struct gee_group {
     gee_chain own;
 };
 
+/* What goes with the engine and is not its own. */
+typedef struct gee_owned {
+    struct gee_owned *next;
+    void *p;
+    void (*free_fn)(void *p);
+} gee_owned;
+
 struct gee_engine {
     struct gee_node *tree;
     gee_group *groups; /* the root group is the last in the list */
     gee_group *root;
     gee_chain no_route, no_method;
+    gee_owned *owned;
     int error;
 };
 
