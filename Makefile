@@ -9,7 +9,7 @@ B       := build/$(FLAVOUR)
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
         -Wpointer-arith -Werror
 CPPFLAGS += -D_GNU_SOURCE -Icommon/include -Icommon/src
-CFLAGS_common := -std=c11 -g -fno-omit-frame-pointer $(WARN)
+CFLAGS_common := -std=c11 -g -fno-omit-frame-pointer -fstack-clash-protection $(WARN)
 
 CC_release  := gcc
 CC_clang    := clang
@@ -45,8 +45,8 @@ endif
 
 PKG := $(shell pkg-config --exists libuv 2>/dev/null && echo yes)
 ifeq ($(PKG),yes)
-CPPFLAGS += $(shell pkg-config --cflags libuv jansson)
-LIBS     := $(shell pkg-config --libs libuv jansson) -lboost_context -lpthread
+CPPFLAGS += $(shell pkg-config --cflags libuv jansson libdw)
+LIBS     := $(shell pkg-config --libs libuv jansson libdw) -lboost_context -lpthread
 LLHTTP_PKG := $(shell pkg-config --exists libllhttp 2>/dev/null && echo yes)
 ifeq ($(LLHTTP_PKG),yes)
 CPPFLAGS += $(shell pkg-config --cflags libllhttp)

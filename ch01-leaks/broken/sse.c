@@ -7,6 +7,8 @@
 
 int gee_stream(gee_req *req, gee_stream_step step, void *arg) {
     gee_flush(req);
+    if (strcmp(gee_method(req), "HEAD") == 0)
+        return 0; /* that was all */
     for (;;) {
         int64_t wait_ms = step(req, arg);
         gee_flush(req);

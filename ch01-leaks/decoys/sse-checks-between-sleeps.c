@@ -10,6 +10,8 @@
 int gee_stream(gee_req *req, gee_stream_step step, void *arg) {
     gee_ctx *ctx = gee_req_ctx(req);
     int rc = gee_flush(req);
+    if (strcmp(gee_method(req), "HEAD") == 0)
+        return rc; /* that was all */
     while (rc == 0) {
         rc = gee_ctx_err(ctx);
         if (rc < 0)
@@ -20,6 +22,8 @@ int gee_stream(gee_req *req, gee_stream_step step, void *arg) {
             break;
         gee_sleep(gee_background(), (uint64_t)wait_ms);
     }
+    if (rc < 0)
+        gee_hang_up(req); /* the client is to know that this was not the end */
     return rc;
 }
 

@@ -144,7 +144,7 @@ void t_close(gee_ctx *ctx, t_conn *c) {
 }
 
 void t_reset(gee_ctx *ctx, t_conn *c) {
-    gee_sim_reset(c->io);
+    c->io->ops->reset(c->io);
     if (!c->closed)
         wait_for(ctx, &c->closer, GEE_WAIT_IO_WRITE);
     forget_response(c);

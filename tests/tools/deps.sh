@@ -14,7 +14,7 @@ set -u
 
 packages_of() {
     case $1 in
-    build) echo "gcc libc6-dev pkg-config libuv1-dev libboost-context-dev libjansson-dev LLHTTP" ;;
+    build) echo "gcc libc6-dev pkg-config libuv1-dev libboost-context-dev libjansson-dev libdw-dev LLHTTP" ;;
     check) echo "$(packages_of build) libcmocka-dev libcurl4-openssl-dev curl python3 binutils" ;;
     test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck ?linux-perf" ;;
     bench) echo "$(packages_of build) python3 ?wrk" ;;
@@ -34,6 +34,7 @@ present_elsewhere() {
     pkg-config) command -v pkg-config ;;
     libuv1-dev) pkg-config --exists libuv ;;
     libjansson-dev) pkg-config --exists jansson ;;
+    libdw-dev) pkg-config --exists libdw ;;
     libcmocka-dev) pkg-config --exists cmocka ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl ;;
     LLHTTP) pkg-config --exists libllhttp || [ -f /usr/share/llhttp/llhttp.c ] ;;

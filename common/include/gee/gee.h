@@ -7,6 +7,8 @@
 #include "gee/debug.h"
 #include "gee/engine.h"
 #include "gee/http.h"
+#include "gee/panic.h"
+#include "gee/recovery.h"
 #include "gee/req.h"
 #include "gee/run.h"
 #include "gee/sse.h"

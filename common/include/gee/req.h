@@ -83,12 +83,18 @@ int gee_add_header(gee_req *req, const char *name, const char *value);
 int gee_string(gee_req *req, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 int gee_data(gee_req *req, int status, const char *content_type, const void *data, size_t n);
-/* gee_json(req, 200, "{s:s, s:i}", "name", "gee", "n", 3): jansson's json_pack. */
+/* gee_json(req, 200, "{s:s, s:i}", "name", "gee", "n", 3): jansson's json_pack. What
+ * cannot be packed (a string that is not UTF-8) is UV_EINVAL, and a 500 for the client. */
 int gee_json(gee_req *req, int status, const char *fmt, ...);
 /* Takes over the reference on value. */
 int gee_json_value(gee_req *req, int status, json_t *value);
 /* "404 Not Found" as text, and gee_abort. */
 int gee_fail(gee_req *req, int status);
+/*
+ * The response ends here, without its end: the connection is closed, and a client
+ * can tell that it has not all of it. If nothing was sent, it gets no answer at all.
+ */
+void gee_hang_up(gee_req *req);
 
 /*
  * A body whose length is not known: the first write sends the head, with what

@@ -33,6 +33,7 @@ typedef struct gee_config {
  *                tasks are dropped where they were parked; what they hold is lost.
  *   GEE_EDEADLK  simulation only: main was parked, and so was everyone, with no
  *                timer to wait for. The parked tasks are listed on stderr.
+ *   GEE_EPANIC   main panicked (gee/panic.h), and that was logged
  *   UV_EINVAL    cfg or an environment variable is out of range (said on stderr)
  *   UV_ENOMEM, or what uv_loop_init and uv_thread_create return
  *

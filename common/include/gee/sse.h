@@ -23,7 +23,8 @@ typedef int64_t (*gee_stream_step)(gee_req *req, void *arg);
  * Calls step until it ends the stream, and sends what it wrote after each call.
  * The head, with what gee_status and gee_set_header said, goes out at once, so
  * that a client knows that the stream is open although nothing happens on it.
- * 0: step ended it; else why it ended: an error of the ctx or of the connection.
+ * 0: step ended it; else why it ended: an error of the ctx or of the connection, which is
+ * then cut (gee_hang_up).
  */
 int gee_stream(gee_req *req, gee_stream_step step, void *arg);
 

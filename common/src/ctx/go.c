@@ -7,6 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Who waits for this task under the same ctx would wait for ever. */
+static void end_owner(gee_task *t, const gee_panic_info *info) {
+    gee_panic_print(info);
+    if (t->owner)
+        gee_ctx_cancel(t->owner, GEE_EPANIC);
+}
+
 static void drop_owner(gee_task *t) {
     gee_ctx_unref(t->owner);
 }
@@ -20,7 +27,7 @@ void gee_task_set_owner(gee_ctx *ctx) {
 
 static int spawn(gee_worker *w, gee_ctx *ctx, gee_task_fn fn, void *arg, const char *name,
                  gee_site site) {
-    gee_spawn s = {fn, arg, gee_ctx_ref(ctx), drop_owner, name, site};
+    gee_spawn s = {fn, arg, gee_ctx_ref(ctx), end_owner, drop_owner, name, site};
     int rc = gee_task_spawn(w, &s);
     if (rc < 0)
         gee_ctx_unref(ctx);
@@ -41,8 +48,15 @@ int gee_go_on_at(int index, gee_ctx *ctx, gee_task_fn fn, void *arg, const char 
 
 struct first_task {
     gee_task_fn fn;
+    gee_ctx *root;
     void *arg;
+    int rc; /* GEE_EPANIC, or 0 */
 };
+
+static void call_main(void *arg) {
+    struct first_task *first = arg;
+    first->fn(first->root, first->arg);
+}
 
 /* Nothing to do: it gets worker 0 out of its poll, to see that the time is up. */
 static void grace_over(gee_timer *t) {
@@ -53,7 +67,10 @@ static void first_task(gee_ctx *root, void *arg) {
     struct first_task *first = arg;
     gee_runtime *rt = gee_runtime_current();
     gee_race_acquire(rt); /* what came before gee_run */
-    first->fn(root, first->arg);
+    gee_panic_info panic;
+    first->rc = gee_recover(call_main, first, &panic);
+    if (first->rc < 0)
+        gee_panic_print(&panic);
     gee_ctx_cancel(root, 0);
     rt->deadline_ns = gee_clock_in_ms(rt->grace_ms);
     if (gee_timer_start(&rt->grace, rt->deadline_ns, grace_over) < 0)
@@ -102,11 +119,13 @@ static int run_main(gee_runtime *rt, gee_task_fn fn, void *arg) {
     gee_ctx *root = gee_ctx_with_cancel(NULL);
     if (root == NULL)
         return UV_ENOMEM;
-    struct first_task first = {fn, arg};
+    struct first_task first = {.fn = fn, .root = root, .arg = arg};
     int rc = gee_go_at(root, first_task, &first, "main", GEE_HERE);
     gee_worker *w0 = &rt->workers[0];
     if (rc == 0)
         rc = gee_worker_loop(w0);
+    if (rc == 0)
+        rc = first.rc;
     if (rc == GEE_EDEADLK) {
         rt->deadlock = true;
         gee_worker_print_tasks(w0, "deadlock: every task is parked and no timer is armed:");

@@ -53,13 +53,19 @@ static void after_unref(gee_after *a) {
     }
 }
 
+static void after_done(void *arg) {
+    after_unref(arg);
+}
+
 static void after_task(gee_ctx *ctx, void *arg) {
     gee_after *a = arg;
+    gee_cleanup done;
     (void)ctx;
     gee_race_acquire(a); /* what came before after_func, and before the end of the ctx */
     gee_ctx_err(a->ctx);
+    gee_cleanup_push(&done, after_done, a);
     a->fn(a->arg);
-    after_unref(a);
+    gee_cleanup_pop(&done, true);
 }
 
 static void after_start(gee_work *work) {

@@ -178,14 +178,22 @@ void gee_conn_lost(gee_conn *c, int err) {
     gee_conn_close(c);
 }
 
-void gee_conn_close(gee_conn *c) {
+static void end_with(gee_conn *c, void (*close)(gee_io *io)) {
     if (c->closing)
         return;
     c->closing = true;
     gee_timer_stop(&c->timer);
     if (!c->serving && c->x)
         gee_exchange_free(c);
-    c->io->ops->close(c->io);
+    close(c->io);
+}
+
+void gee_conn_close(gee_conn *c) {
+    end_with(c, c->io ? c->io->ops->close : NULL);
+}
+
+void gee_conn_reset(gee_conn *c) {
+    end_with(c, c->io ? c->io->ops->reset : NULL);
 }
 
 void gee_conn_linger(gee_conn *c) {

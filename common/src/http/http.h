@@ -74,6 +74,9 @@ typedef struct gee_exchange {
     int status;
     gee_fields out_fields;
     bool head_sent, ended;
+    bool on_wire;  /* some of it has left the buffer: it cannot be taken back */
+    bool broken;   /* its end will not come: the connection ends with it, without one */
+    size_t out_at; /* where it begins in the buffer */
     enum { GEE_FRAME_LENGTH, GEE_FRAME_CHUNKED, GEE_FRAME_CLOSE } frame;
     bool chunk_open;
     size_t chunk_at; /* where its data begin, in what is unsent */
@@ -146,6 +149,8 @@ void gee_conn_deadline(gee_conn *c, enum gee_deadline what, uint64_t ms);
 void gee_conn_resume_reading(gee_conn *c);
 /* Closes now. Whoever is parked on the connection is woken with an error. */
 void gee_conn_close(gee_conn *c);
+/* Closes, and the client reads an error and not an end. */
+void gee_conn_reset(gee_conn *c);
 /* Closes so that the client can still read what was sent, though it sends more itself. */
 void gee_conn_linger(gee_conn *c);
 void gee_conn_unref(gee_conn *c);
@@ -184,6 +189,11 @@ int gee_exchange_flush(gee_ctx *ctx, gee_exchange *x, gee_site site);
 /* The end of the response; an empty one if there was none. Not flushed. */
 int gee_exchange_end(gee_exchange *x);
 int gee_exchange_error(gee_exchange *x, int status);
+/* Takes back what no client has seen of the response, and its headers behind the first
+ * so many. False: some of it is on its way. */
+bool gee_exchange_retract(gee_exchange *x, size_t fields);
+/* What was sent is all that there will be, and the client can tell that it is not whole. */
+void gee_exchange_break(gee_exchange *x);
 
 /* write.c */
 /* Sends what is in c->out and then `body`, and parks until the client's side took it. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { CHUNK_HEAD = 6 };    /* "0000\r\n" */
 enum { COPY_UP_TO = 4096 }; /* a copy is cheaper than another segment to send */
 
 /* --- head --- */
@@ -53,6 +54,7 @@ static bool is_head(const gee_exchange *x) {
 
 static int put_head(gee_exchange *x, uint64_t length) {
     gee_conn *c = x->conn;
+    x->out_at = gee_buf_size(&c->out);
     size_t room = 256, date_len;
     for (size_t i = 0; i < x->out_fields.n; i++)
         room += x->out_fields.at[i].name_len + x->out_fields.at[i].value_len + 4;
@@ -125,7 +127,7 @@ static int open_chunk(gee_exchange *x) {
     gee_buf *out = &x->conn->out;
     if (x->chunk_open || x->frame != GEE_FRAME_CHUNKED)
         return 0;
-    int rc = gee_buf_append(out, "0000\r\n", 6);
+    int rc = gee_buf_append(out, "0000\r\n", CHUNK_HEAD);
     x->chunk_open = rc == 0;
     x->chunk_at = gee_buf_size(out);
     return rc;
@@ -137,7 +139,7 @@ static int close_chunk(gee_exchange *x) {
     if (!x->chunk_open)
         return 0;
     size_t n = gee_buf_size(out) - x->chunk_at;
-    char *size = gee_buf_head(out) + x->chunk_at - 6;
+    char *size = gee_buf_head(out) + x->chunk_at - CHUNK_HEAD;
     for (int i = 3; i >= 0; i--, n >>= 4)
         size[i] = digits[n & 15];
     x->chunk_open = false;
@@ -166,7 +168,7 @@ static int check_open(gee_exchange *x) {
     gee_worker_check(c->worker, "a request");
     if (c->closing)
         return c->gone ? c->gone : UV_EPIPE;
-    if (x->ended)
+    if (x->ended || x->broken)
         return UV_EALREADY;
     return x->head_sent ? 0 : begin_stream(x);
 }
@@ -190,14 +192,39 @@ int gee_exchange_flush(gee_ctx *ctx, gee_exchange *x, gee_site site) {
 }
 
 int gee_exchange_end(gee_exchange *x) {
-    if (!x->head_sent)
+    if (!x->head_sent && !x->broken)
         return gee_exchange_respond(NULL, x, NULL, 0, GEE_HERE);
-    if (x->ended)
+    if (x->ended || x->broken)
         return 0;
     x->ended = true;
     int rc = close_chunk(x);
     bool last_chunk = x->frame == GEE_FRAME_CHUNKED && !is_head(x);
     return rc == 0 && last_chunk ? gee_buf_append(&x->conn->out, "0\r\n\r\n", 5) : rc;
+}
+
+bool gee_exchange_retract(gee_exchange *x, size_t fields) {
+    if (x->on_wire)
+        return false;
+    if (x->head_sent)
+        x->conn->out.len = x->conn->out.off + x->out_at;
+    x->head_sent = x->ended = x->chunk_open = false;
+    x->frame = GEE_FRAME_LENGTH;
+    if (x->out_fields.n > fields)
+        x->out_fields.n = fields;
+    x->status = 0;
+    x->sent = 0;
+    return true;
+}
+
+void gee_exchange_break(gee_exchange *x) {
+    gee_conn *c = x->conn;
+    if (x->ended)
+        return;
+    if (x->chunk_open) /* a chunk is sent whole or not at all */
+        c->out.len = c->out.off + x->chunk_at - CHUNK_HEAD;
+    x->chunk_open = false;
+    x->broken = true;
+    c->close_after = true;
 }
 
 int gee_exchange_error(gee_exchange *x, int status) {

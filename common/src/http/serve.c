@@ -5,6 +5,7 @@
  */
 #include "base/count.h"
 #include "base/tools.h"
+#include "gee/panic.h"
 #include "http/http.h"
 
 void gee_exchange_free(gee_conn *c) {
@@ -29,20 +30,39 @@ static void name_task(const gee_exchange *x) {
     gee_task_set_name(gee_task_self(), name);
 }
 
+static void call_handler(void *arg) {
+    gee_exchange *x = arg;
+    const gee_http_handler *h = &x->conn->part->srv->handler;
+    h->serve(x, h->arg);
+}
+
+static void print_panic(void *info) {
+    gee_panic_print(info);
+}
+
+/* A panic that no handler recovered, in the request's task or in one of its own. */
+static int handle(gee_exchange *x) {
+    gee_panic_info panic;
+    int rc = gee_recover(call_handler, x, &panic);
+    if (rc < 0)
+        gee_blocking(NULL, print_panic, &panic);
+    else if (x->head_sent || gee_ctx_cause(x->ctx) != GEE_EPANIC)
+        return 0;
+    if (gee_exchange_retract(x, 0))
+        return gee_exchange_error(x, 500);
+    gee_exchange_break(x);
+    return 0;
+}
+
 /* False: the connection ends with this exchange. */
 static bool serve_one(gee_conn *c) {
-    const gee_http_handler *h = &c->part->srv->handler;
     gee_exchange *x = c->x;
     gee_conn_deadline(c, GEE_NO_DEADLINE, 0);
     c->close_after = !x->keep_alive || x->reject;
     gee_count(GEE_COUNT_REQS, 1);
     gee_task_set_owner(x->ctx);
     name_task(x);
-    int rc = 0;
-    if (x->reject)
-        rc = gee_exchange_error(x, x->reject);
-    else
-        h->serve(x, h->arg);
+    int rc = x->reject ? gee_exchange_error(x, x->reject) : handle(x);
     if (rc == 0)
         rc = gee_exchange_end(x);
     if (rc < 0 || atomic_load_explicit(&c->part->srv->draining, memory_order_relaxed))
@@ -71,6 +91,8 @@ static bool next(gee_conn *c) {
 
 static void finish(gee_conn *c, bool keep) {
     bool unread = c->broken || gee_buf_size(&c->in) > 0 || (c->x && !c->x->complete);
+    /* Where the end of the connection is the end of the body, only a reset is not one. */
+    bool reset = c->x && c->x->broken && c->x->frame == GEE_FRAME_CLOSE;
     if (!keep)
         gee_conn_flush(NULL, c, NULL, 0, GEE_HERE);
     if (c->x && (!keep || c->closing))
@@ -87,6 +109,8 @@ static void finish(gee_conn *c, bool keep) {
             gee_buf_free(&c->out); /* an idle connection holds no buffers */
         if (c->x == NULL)
             gee_arena_free(&c->arena);
+    } else if (reset) {
+        gee_conn_reset(c);
     } else if (unread) {
         gee_conn_linger(c);
     } else {

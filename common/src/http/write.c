@@ -83,6 +83,8 @@ int gee_conn_flush(gee_ctx *ctx, gee_conn *c, const void *body, size_t n, gee_si
         r.bufs[r.n++] = (uv_buf_t){.base = (char *)body, .len = n};
     if (r.n == 0)
         return c->closing ? UV_EPIPE : 0;
+    if (c->x && c->x->head_sent)
+        c->x->on_wire = true;
     c->writing = true;
     int rc = write_rest(ctx, c, &r, site);
     c->writing = false;

@@ -131,6 +131,39 @@ static void deliver(pipe_end *e) {
     }
 }
 
+static void end_input(pipe_end *e, int code) {
+    if (e && !e->in_end)
+        e->in_end = code;
+    wake_up(e);
+}
+
+static void pipe_close(gee_io *io) {
+    pipe_end *e = of(io);
+    /* As TCP does: unread bytes make it a reset. */
+    if (e->peer) {
+        bool unread = gee_buf_size(&e->in) > 0;
+        if (!e->shut)
+            end_input(e->peer, unread ? UV_ECONNRESET : UV_EOF);
+        e->peer->peer = NULL;
+        e->peer = NULL;
+    }
+    e->closing = true;
+    wake_up(e);
+}
+
+static void pipe_reset(gee_io *io) {
+    pipe_end *e = of(io);
+    if (e->peer) {
+        e->peer->in.off = e->peer->in.len = 0;
+        e->peer->in_end = 0;
+        end_input(e->peer, UV_ECONNRESET);
+        if (e->peer->nout > 0)
+            e->peer->out_status = UV_ECONNRESET;
+    }
+    e->shut = true;
+    pipe_close(io);
+}
+
 static gee_listener *listener_of(int port) {
     gee_list_each (it, &listeners) {
         gee_listener *l = gee_container(it, gee_listener, u.sim);
@@ -146,7 +179,7 @@ static void accept_here(pipe_end *e) {
     if (l)
         l->on_accept(l, &e->io);
     else
-        gee_sim_reset(&e->io); /* closed since */
+        pipe_reset(&e->io); /* closed since */
 }
 
 static void turn(gee_work *work) {
@@ -178,44 +211,11 @@ static void pipe_read_stop(gee_io *io) {
     of(io)->reading = false;
 }
 
-static void end_input(pipe_end *e, int code) {
-    if (e && !e->in_end)
-        e->in_end = code;
-    wake_up(e);
-}
-
 static void pipe_shutdown(gee_io *io) {
     pipe_end *e = of(io);
     if (!e->shut)
         end_input(e->peer, UV_EOF);
     e->shut = true;
-}
-
-static void pipe_close(gee_io *io) {
-    pipe_end *e = of(io);
-    /* As TCP does: unread bytes make it a reset. */
-    if (e->peer) {
-        bool unread = gee_buf_size(&e->in) > 0;
-        if (!e->shut)
-            end_input(e->peer, unread ? UV_ECONNRESET : UV_EOF);
-        e->peer->peer = NULL;
-        e->peer = NULL;
-    }
-    e->closing = true;
-    wake_up(e);
-}
-
-void gee_sim_reset(gee_io *io) {
-    pipe_end *e = of(io);
-    if (e->peer) {
-        e->peer->in.off = e->peer->in.len = 0;
-        e->peer->in_end = 0;
-        end_input(e->peer, UV_ECONNRESET);
-        if (e->peer->nout > 0)
-            e->peer->out_status = UV_ECONNRESET;
-    }
-    e->shut = true;
-    pipe_close(io);
 }
 
 static void pipe_peer(gee_io *io, char *buf, size_t size) {
@@ -224,7 +224,7 @@ static void pipe_peer(gee_io *io, char *buf, size_t size) {
 }
 
 static const gee_io_ops pipe_ops = {pipe_read_start, pipe_read_stop, pipe_try_write, pipe_write,
-                                    pipe_shutdown,   pipe_close,     pipe_peer};
+                                    pipe_shutdown,   pipe_close,     pipe_reset,     pipe_peer};
 
 static pipe_end *new_end(size_t capacity) {
     pipe_end *e = calloc(1, sizeof(*e));

@@ -2,6 +2,7 @@
 #include "base/count.h"
 #include "base/tools.h"
 #include "gee/run.h"
+#include "runtime/overflow.h"
 #include "runtime/worker.h"
 #include <inttypes.h>
 #include <signal.h>
@@ -69,6 +70,7 @@ int gee_runtime_init(gee_runtime *rt, int nworkers) {
         atomic_store(&current, NULL);
         return rc;
     }
+    gee_overflow_watch();
     signal(SIGPIPE, SIG_IGN); /* a client that left is an error code, not the end */
     return 0;
 }
@@ -123,6 +125,7 @@ int gee_runtime_close(gee_runtime *rt) {
     if (!busy) /* a loop that still has handles stays where they point to */
         free(rt->workers);
     gee_worker_leave();
+    gee_overflow_unwatch();
     gee_race_acquire(rt);
     atomic_store(&current, NULL);
     return left || busy ? UV_EBUSY : 0;

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #include <uv.h>
 
 /*
@@ -16,15 +15,20 @@
 #define MADV_GUARD_INSTALL 102
 #endif
 
-static size_t page_size(void) {
-    static size_t page;
-    if (page == 0)
-        page = (size_t)sysconf(_SC_PAGESIZE);
-    return page;
-}
+/*
+ * A frame larger than the guard could step over it, into the neighbour: so it is
+ * larger than most frames, and the library itself is compiled to probe each page.
+ * 64 KiB is a multiple of any page size that Linux has.
+ */
+enum { GUARD = 64 * 1024 };
 
 char *gee_stack_low(const gee_stack *s) {
-    return s->base + page_size();
+    return s->base + GUARD;
+}
+
+bool gee_stack_is_guard(const gee_stack *s, const void *addr) {
+    const char *at = addr;
+    return s->base && at >= s->base && at < s->base + GUARD;
 }
 
 static int by_address(const void *a, const void *b) {
@@ -43,7 +47,7 @@ static void unmap(gee_stack *s, int n) {
         for (; i < n && s[i].base == end; end += s[i++].size) {
             gee_vg_stack_deregister(s[i].vg_id);
 #ifdef GEE_ASAN
-            __lsan_unregister_root_region(gee_stack_low(&s[i]), s[i].size - page_size());
+            __lsan_unregister_root_region(gee_stack_low(&s[i]), s[i].size - GUARD);
             __asan_unpoison_memory_region(s[i].base, s[i].size);
 #endif
         }
@@ -57,21 +61,20 @@ int gee_stack_get(gee_stack_cache *c, size_t size, gee_stack *out) {
         *out = c->free[--c->n];
         return 0;
     }
-    size_t page = page_size();
-    size += page;
+    size += GUARD;
     void *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return UV_ENOMEM;
     madvise(base, size, MADV_NOHUGEPAGE); /* without such pages there is nothing to refuse */
-    if (madvise(base, page, MADV_GUARD_INSTALL) != 0 && mprotect(base, page, PROT_NONE) != 0) {
+    if (madvise(base, GUARD, MADV_GUARD_INSTALL) != 0 && mprotect(base, GUARD, PROT_NONE) != 0) {
         munmap(base, size);
         return UV_ENOMEM;
     }
     *out = (gee_stack){.base = base, .size = size};
     out->vg_id = gee_vg_stack_register(gee_stack_low(out), gee_stack_top(out) - 1);
 #ifdef GEE_ASAN
-    __lsan_register_root_region(gee_stack_low(out), size - page);
+    __lsan_register_root_region(gee_stack_low(out), size - GUARD);
 #endif
     gee_count(GEE_COUNT_STACKS, 1);
     return 0;

@@ -7,6 +7,7 @@
 #ifndef GEE_RUNTIME_STACK_H
 #define GEE_RUNTIME_STACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct gee_stack {
@@ -29,6 +30,8 @@ int gee_stack_get(gee_stack_cache *c, size_t size, gee_stack *out);
 void gee_stack_put(gee_stack_cache *c, gee_stack *s);
 void gee_stack_cache_free(gee_stack_cache *c);
 
+/* Is it below the stack: where a task gets that needs more than it has? */
+bool gee_stack_is_guard(const gee_stack *s, const void *addr);
 char *gee_stack_low(const gee_stack *s); /* lowest usable byte */
 static inline char *gee_stack_top(const gee_stack *s) {
     return s->base + s->size;

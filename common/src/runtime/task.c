@@ -67,6 +67,7 @@ int gee_task_spawn(gee_worker *w, const gee_spawn *s) {
     t->fn = s->fn;
     t->arg = s->arg;
     t->owner = s->owner;
+    t->on_panic = s->on_panic;
     t->on_exit = s->on_exit;
     t->wake.fn = here ? wake_from_inbox : join_from_inbox;
     gee_task_set_name(t, s->name);
@@ -97,6 +98,11 @@ gee_task *gee_task_self(void) {
     return w ? w->current : NULL;
 }
 
+static void call(void *arg) {
+    gee_task *t = arg;
+    t->fn(t->owner, t->arg);
+}
+
 static void entry(transfer from) {
     gee_task *t = from.data;
     gee_worker *w = t->worker;
@@ -105,7 +111,8 @@ static void entry(transfer from) {
     __sanitizer_finish_switch_fiber(NULL, &w->stack_low, &w->stack_size);
 #endif
     gee_race_acquire(t);
-    t->fn(t->owner, t->arg);
+    if (gee_recover(call, t, &w->panic) < 0)
+        t->on_panic(t, &w->panic);
     if (t->on_exit)
         t->on_exit(t);
     gee_race_release(w->rt);

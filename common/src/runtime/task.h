@@ -18,7 +18,7 @@
 #define GEE_RUNTIME_TASK_H
 
 #include "base/list.h"
-#include "gee/task.h"
+#include "gee/panic.h"
 #include "runtime/stack.h"
 #include <stdbool.h>
 
@@ -55,6 +55,7 @@ typedef struct gee_work {
 } gee_work;
 
 struct gee_worker;
+typedef struct gee_recovery gee_recovery;
 
 struct gee_task {
     /* Set at creation, read by anyone who may look at the task. */
@@ -84,13 +85,19 @@ struct gee_task {
     gee_task_fn fn;
     void *arg;
     gee_ctx *owner;
-    void (*on_exit)(gee_task *t); /* in the task, as its last act */
+    void (*on_panic)(gee_task *t, const gee_panic_info *info); /* nobody recovered it */
+    void (*on_exit)(gee_task *t);                              /* in the task, as its last act */
+
+    /* The task's own: on its stack (panic.c). */
+    gee_recovery *recovery;
+    gee_cleanup *cleanups;
 };
 
 typedef struct gee_spawn {
     gee_task_fn fn;
     void *arg;
     gee_ctx *owner;
+    void (*on_panic)(gee_task *t, const gee_panic_info *info);
     void (*on_exit)(gee_task *t);
     const char *name;
     gee_site site;

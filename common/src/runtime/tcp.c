@@ -69,6 +69,11 @@ static void tcp_close(gee_io *io) {
     uv_close((uv_handle_t *)&of(io)->tcp, on_close);
 }
 
+static void tcp_reset(gee_io *io) {
+    if (uv_tcp_close_reset(&of(io)->tcp, on_close) != 0)
+        tcp_close(io);
+}
+
 static void address_text(const struct sockaddr_storage *addr, char *buf, size_t size) {
     char ip[64] = "?";
     int port = 0;
@@ -92,7 +97,7 @@ static void tcp_peer(gee_io *io, char *buf, size_t size) {
 }
 
 static const gee_io_ops tcp_ops = {tcp_read_start, tcp_read_stop, tcp_try_write, tcp_write,
-                                   tcp_shutdown,   tcp_close,     tcp_peer};
+                                   tcp_shutdown,   tcp_close,     tcp_reset,     tcp_peer};
 
 /* Closed before anyone had it. */
 static void on_refused(uv_handle_t *h) {

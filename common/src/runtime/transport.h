@@ -34,6 +34,8 @@ typedef struct gee_io_ops {
     /* No more writes: the peer reads an EOF. */
     void (*shutdown)(gee_io *io);
     void (*close)(gee_io *io);
+    /* Closes so that the peer reads UV_ECONNRESET; what is under way may be lost. */
+    void (*reset)(gee_io *io);
     /* The peer's address as text. */
     void (*peer)(gee_io *io, char *buf, size_t size);
 } gee_io_ops;
@@ -78,7 +80,5 @@ void gee_listener_close(gee_listener *l);
  * UV_ECONNREFUSED: nobody listens there; UV_ENOMEM.
  */
 int gee_sim_connect(int port, size_t capacity, gee_io **out);
-/* Ends the connection as a reset does: what is under way is lost, the peer reads UV_ECONNRESET. */
-void gee_sim_reset(gee_io *io);
 
 #endif

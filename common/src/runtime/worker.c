@@ -2,6 +2,7 @@
 #include "runtime/worker.h"
 #include "base/count.h"
 #include "base/tools.h"
+#include "runtime/overflow.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -130,6 +131,7 @@ void gee_worker_enter(gee_worker *w) {
     w->fiber = __tsan_get_current_fiber();
 #endif
     gee_tsan_ignore_begin();
+    gee_overflow_enter(w);
 }
 
 void gee_worker_leave(void) {
@@ -147,11 +149,11 @@ int gee_worker_init(gee_worker *w, gee_runtime *rt, int index) {
     w->alarm_ms = UINT64_MAX;
     w->rng = rt->seed + (uint64_t)index;
     w->read_buf = malloc(GEE_READ_BUF);
-    if (w->read_buf == NULL)
-        return UV_ENOMEM;
-    int rc = uv_loop_init(&w->loop);
+    w->signal_stack = malloc(GEE_SIGNAL_STACK);
+    int rc = w->read_buf && w->signal_stack ? uv_loop_init(&w->loop) : UV_ENOMEM;
     if (rc < 0) {
         free(w->read_buf);
+        free(w->signal_stack);
         return rc;
     }
     w->loop.data = w;
@@ -190,5 +192,7 @@ void gee_worker_close(gee_worker *w) {
         uv_walk(&w->loop, print_handle, NULL);
     gee_timers_free(&w->timers);
     gee_stack_cache_free(&w->stacks);
+    gee_overflow_leave(w);
+    free(w->signal_stack);
     free(w->read_buf);
 }

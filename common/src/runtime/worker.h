@@ -16,6 +16,7 @@
 #include "runtime/stack.h"
 #include "runtime/task.h"
 #include "runtime/timer.h"
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
@@ -57,10 +58,14 @@ struct gee_worker {
     gee_list starved; /* no memory for a stack yet */
     gee_task *current;
     gee_stack_cache stacks;
-    void *sched; /* the loop's own context while a task runs */
+    gee_panic_info panic; /* of the task that is about to end by it */
+    void *sched;          /* the loop's own context while a task runs */
     void *fiber;
     void *fake_stack;
     const void *stack_low;
+    char *signal_stack; /* GEE_SIGNAL_STACK bytes */
+    stack_t signal_stack_before;
+    bool signal_stack_on;
     size_t stack_size;
     uint64_t rng;
     uv_thread_t thread;
@@ -69,7 +74,7 @@ struct gee_worker {
     bool left_over, loop_busy; /* found by gee_worker_close, for who joins the thread */
 };
 
-enum { GEE_READ_BUF = 64 * 1024 };
+enum { GEE_READ_BUF = 64 * 1024, GEE_SIGNAL_STACK = 64 * 1024 };
 
 struct gee_runtime {
     const gee_driver *driver;

@@ -29,14 +29,27 @@ void gee_chain_run(gee_req *req, const gee_chain *chain) {
     chain->links[0].fn(req);
 }
 
+/* Where the chain stands again when the links further in have returned, or panicked. */
+typedef struct way_back {
+    gee_cleanup cleanup;
+    gee_req *req;
+    size_t at;
+} way_back;
+
+static void go_back(void *arg) {
+    way_back *b = arg;
+    b->req->at = b->at;
+}
+
 /* Each link runs once: a second gee_next of a middleware, or one after gee_abort, does nothing. */
 void gee_next(gee_req *req) {
-    size_t here = req->at;
-    if (req->aborted || here + 1 != req->reached || req->reached == req->chain->n)
+    way_back back = {.req = req, .at = req->at};
+    if (req->aborted || back.at + 1 != req->reached || req->reached == req->chain->n)
         return;
+    gee_cleanup_push(&back.cleanup, go_back, &back);
     req->at = req->reached++;
     req->chain->links[req->at].fn(req);
-    req->at = here;
+    gee_cleanup_pop(&back.cleanup, true);
 }
 
 void gee_abort(gee_req *req) {

@@ -82,10 +82,16 @@ static int route(gee_req *req) {
     return status;
 }
 
+static void request_over(void *arg) {
+    gee_req *req = arg;
+    gee_keys_free(&req->keys);
+}
+
 static void serve(gee_exchange *x, void *arg) {
     gee_req *req = gee_container(x, gee_req, x);
     req->engine = arg;
     req->ctx = x->ctx;
+    gee_cleanup_push(&req->over, request_over, req);
     int status = route(req);
     if (status == 200)
         gee_chain_run(req, &req->route->chain);
@@ -95,7 +101,7 @@ static void serve(gee_exchange *x, void *arg) {
         gee_chain_run(req, &req->engine->no_method);
     else
         gee_exchange_error(x, status);
-    gee_keys_free(&req->keys);
+    gee_cleanup_pop(&req->over, true);
 }
 
 /* A request that matches no route still goes through the root's middlewares. */

@@ -56,12 +56,18 @@ static int collect(const char *data, size_t n, void *buf) {
 
 int gee_json_value(gee_req *req, int status, json_t *value) {
     gee_buf out = {0};
-    if (value == NULL)
+    if (value == NULL) {
+        gee_fail(req, 500);
         return UV_EINVAL;
+    }
     int rc = json_dump_callback(value, collect, &out, JSON_COMPACT | JSON_ENCODE_ANY);
     json_decref(value);
-    rc = rc < 0 ? UV_ENOMEM
-                : gee_data(req, status, "application/json", gee_buf_head(&out), gee_buf_size(&out));
+    if (rc < 0) {
+        rc = UV_ENOMEM;
+        gee_fail(req, 500);
+    } else {
+        rc = gee_data(req, status, "application/json", gee_buf_head(&out), gee_buf_size(&out));
+    }
     gee_buf_free(&out);
     return rc;
 }
@@ -72,6 +78,11 @@ int gee_json(gee_req *req, int status, const char *fmt, ...) {
     json_t *value = json_vpack_ex(NULL, 0, fmt, ap);
     va_end(ap);
     return gee_json_value(req, status, value);
+}
+
+void gee_hang_up(gee_req *req) {
+    gee_abort(req);
+    gee_exchange_break(&req->x);
 }
 
 int gee_fail(gee_req *req, int status) {

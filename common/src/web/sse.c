@@ -11,6 +11,8 @@
 int gee_stream(gee_req *req, gee_stream_step step, void *arg) {
     gee_ctx *ctx = gee_req_ctx(req);
     int rc = gee_flush(req);
+    if (strcmp(gee_method(req), "HEAD") == 0)
+        return rc; /* that was all */
     while (rc == 0) {
         int64_t wait_ms = step(req, arg);
         rc = gee_flush(req);
@@ -18,6 +20,8 @@ int gee_stream(gee_req *req, gee_stream_step step, void *arg) {
             break;
         rc = gee_sleep(ctx, (uint64_t)wait_ms);
     }
+    if (rc < 0)
+        gee_hang_up(req); /* the client is to know that this was not the end */
     return rc;
 }
 

@@ -3,6 +3,7 @@
 #define GEE_WEB_WEB_H
 
 #include "base/spin.h"
+#include "gee/panic.h"
 #include "gee/sse.h"
 #include "http/http.h"
 
@@ -85,8 +86,9 @@ struct gee_req {
     gee_keys keys;
 
     const gee_chain *chain;
-    size_t at;      /* the link that runs */
-    size_t reached; /* how many were started */
+    size_t at;        /* the link that runs */
+    size_t reached;   /* how many were started */
+    gee_cleanup over; /* at the end of the request, however it ends */
     bool aborted;
 };
 

@@ -1,0 +1,44 @@
+#include "gee/recovery.h"
+#include "web/web.h"
+#include <stdlib.h>
+
+typedef struct recovery {
+    gee_panic_fn answer;
+} recovery;
+
+static void go_on(void *req) {
+    gee_next(req);
+}
+
+static void print(void *info) {
+    gee_panic_print(info);
+}
+
+static void recover(gee_req *req) {
+    const recovery *r = gee_arg(req);
+    size_t fields = req->x.out_fields.n;
+    gee_panic_info panic;
+    if (gee_recover(go_on, req, &panic) == 0)
+        return;
+    gee_blocking(NULL, print, &panic);
+    gee_abort(req);
+    if (!gee_exchange_retract(&req->x, fields))
+        gee_exchange_break(&req->x);
+    else if (r->answer)
+        r->answer(req, &panic);
+    else
+        gee_fail(req, 500);
+}
+
+int gee_use_recovery(gee_group *g, gee_panic_fn answer) {
+    recovery *r = malloc(sizeof(*r));
+    if (r == NULL)
+        return UV_ENOMEM;
+    r->answer = answer;
+    int rc = gee_engine_own(g->engine, r, free);
+    if (rc < 0) {
+        free(r);
+        return rc;
+    }
+    return gee_use(g, recover, r);
+}
