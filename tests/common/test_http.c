@@ -91,7 +91,7 @@ BODY(test_keep_alive, NULL, {
     }
     T_EQ(t_get(ctx, c, "/nowhere"), 404);
     T_EQ(t_get(ctx, c, "/echo"), 405);
-    T_STR(t_field(c, "allow"), "POST");
+    T_STR(t_field(c, "allow"), "POST, OPTIONS");
 })
 
 BODY(test_pipelined, NULL, {

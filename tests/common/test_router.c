@@ -182,16 +182,17 @@ typedef struct other {
 static const other others[] = {
     {"POST", "/u/7", 200, NULL},
     {"POST", "/u/new", 200, NULL}, /* /u/new has no POST, so /u/:id is what fits */
-    {"DELETE", "/u/7", 405, "GET HEAD POST PUT"},
-    {"DELETE", "/u/new", 405, "GET HEAD POST PUT"}, /* of every pattern that fits */
-    {"GET", "/post", 405, "POST"},
-    {"HEAD", "/post", 405, "POST"},
-    {"PATCH", "/own", 405, "GET HEAD"},
+    {"DELETE", "/u/7", 405, "GET HEAD POST PUT OPTIONS"},
+    {"DELETE", "/u/new", 405, "GET HEAD POST PUT OPTIONS"}, /* of every pattern that fits */
+    {"GET", "/post", 405, "POST OPTIONS"},
+    {"HEAD", "/post", 405, "POST OPTIONS"},
+    {"PATCH", "/own", 405, "GET HEAD OPTIONS"},
     {"DELETE", "/rest/x", 200, NULL},
-    {"PUT", "/rest/x", 405, "DELETE GET HEAD"},
-    {"PUT", "/rest/x/y", 405, "DELETE"},
+    {"PUT", "/rest/x", 405, "DELETE GET HEAD OPTIONS"},
+    {"PUT", "/rest/x/y", 405, "DELETE OPTIONS"},
     {"DELETE", "/nowhere", 404, NULL},
-    {"OPTIONS", "/u/7", 405, "GET HEAD POST PUT"},
+    {"OPTIONS", "/u/7", 204, "GET HEAD POST PUT OPTIONS"},
+    {"OPTIONS", "/nowhere", 404, NULL},
 };
 
 static int count_words(const char *s) {

@@ -8,8 +8,12 @@
  *   /users/:id    one segment that is not empty
  *   "/files/" and a star and a name: the rest, which may be empty; last in a pattern
  * A static segment beats a parameter, a parameter beats the rest, and a choice
- * that leads nowhere is taken back. /a and /a/ are two different routes. HEAD is
- * answered by GET's handler unless it has its own.
+ * that leads nowhere is taken back. Patterns are plain text: what a request has
+ * percent-encoded is decoded before it is compared, segment by segment.
+ *
+ * /a and /a/ are two different routes, and neither redirects to the other: a client
+ * that is sent elsewhere repeats its request, or does not. HEAD is answered by GET's
+ * handler unless it has its own, OPTIONS with 204 and Allow unless it has one.
  */
 #ifndef GEE_ENGINE_H
 #define GEE_ENGINE_H
@@ -37,7 +41,9 @@ int gee_engine_own(gee_engine *e, void *p, void (*free_fn)(void *p));
 
 /* The group without a prefix. Groups belong to their engine. */
 gee_group *gee_root(gee_engine *e);
-/* A group inside parent; its routes go through the middlewares of both. */
+gee_engine *gee_engine_of(const gee_group *g);
+/* A group inside parent; its routes go through the middlewares of both. prefix is
+ * "/api", or "" or "/" for a group that has only middlewares of its own. */
 gee_group *gee_group_new(gee_group *parent, const char *prefix);
 
 /*
@@ -47,17 +53,30 @@ gee_group *gee_group_new(gee_group *parent, const char *prefix);
  *
  * The first error of gee_use, gee_handle and gee_group_new is said on stderr,
  * stays with the engine, and is returned by gee_listen: a program may check it
- * there, once. UV_EINVAL: a bad pattern; UV_EEXIST: this method and pattern are
- * taken; UV_ENOMEM.
+ * there, once. UV_EINVAL: a bad pattern, or not a method of HTTP; UV_EEXIST: the
+ * method and the pattern match just what another route matches, which is named;
+ * UV_ENOMEM.
  */
 int gee_use(gee_group *g, gee_handler fn, void *arg);
 int gee_handle(gee_group *g, const char *method, const char *pattern, gee_handler fn, void *arg);
 
-#define gee_GET(g, pattern, fn)    gee_handle(g, "GET", pattern, fn, NULL)
-#define gee_POST(g, pattern, fn)   gee_handle(g, "POST", pattern, fn, NULL)
-#define gee_PUT(g, pattern, fn)    gee_handle(g, "PUT", pattern, fn, NULL)
-#define gee_PATCH(g, pattern, fn)  gee_handle(g, "PATCH", pattern, fn, NULL)
-#define gee_DELETE(g, pattern, fn) gee_handle(g, "DELETE", pattern, fn, NULL)
+#define gee_GET(g, pattern, fn)     gee_handle(g, "GET", pattern, fn, NULL)
+#define gee_POST(g, pattern, fn)    gee_handle(g, "POST", pattern, fn, NULL)
+#define gee_PUT(g, pattern, fn)     gee_handle(g, "PUT", pattern, fn, NULL)
+#define gee_PATCH(g, pattern, fn)   gee_handle(g, "PATCH", pattern, fn, NULL)
+#define gee_DELETE(g, pattern, fn)  gee_handle(g, "DELETE", pattern, fn, NULL)
+#define gee_HEAD(g, pattern, fn)    gee_handle(g, "HEAD", pattern, fn, NULL)
+#define gee_OPTIONS(g, pattern, fn) gee_handle(g, "OPTIONS", pattern, fn, NULL)
+/* All of the above. */
+int gee_any(gee_group *g, const char *pattern, gee_handler fn, void *arg);
+
+/*
+ * What answers a request whose path has no route (otherwise a 404), and one whose path
+ * has, but not for its method (a 405; Allow is set before fn runs). The middlewares of
+ * the root group are around it. Before gee_listen.
+ */
+void gee_no_route(gee_engine *e, gee_handler fn, void *arg);
+void gee_no_method(gee_engine *e, gee_handler fn, void *arg);
 
 /*
  * Serves e on host (an IPv4 or IPv6 address) and port (0: any), on all workers.

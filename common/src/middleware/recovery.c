@@ -35,7 +35,7 @@ int gee_use_recovery(gee_group *g, gee_panic_fn answer) {
     if (r == NULL)
         return UV_ENOMEM;
     r->answer = answer;
-    int rc = gee_engine_own(g->engine, r, free);
+    int rc = gee_engine_own(gee_engine_of(g), r, free);
     if (rc < 0) {
         free(r);
         return rc;

@@ -6,6 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void not_found(gee_req *req) {
+    gee_fail(req, 404);
+}
+
+/* RFC 9110, 9.3.7: OPTIONS asks for what the Allow header says. */
+static void not_allowed(gee_req *req) {
+    if (strcmp(gee_method(req), "OPTIONS") == 0)
+        gee_status(req, 204);
+    else
+        gee_fail(req, 405);
+}
+
+void gee_no_route(gee_engine *e, gee_handler fn, void *arg) {
+    e->on_no_route = (gee_link){fn, arg};
+}
+
+void gee_no_method(gee_engine *e, gee_handler fn, void *arg) {
+    e->on_no_method = (gee_link){fn, arg};
+}
+
 gee_engine *gee_engine_new(void) {
     gee_engine *e = calloc(1, sizeof(*e));
     gee_group *root = calloc(1, sizeof(*root));
@@ -22,6 +42,8 @@ gee_engine *gee_engine_new(void) {
         free(e);
         return NULL;
     }
+    e->on_no_route.fn = not_found;
+    e->on_no_method.fn = not_allowed;
     root->engine = e;
     e->groups = e->root = root;
     return e;
@@ -56,14 +78,6 @@ int gee_engine_own(gee_engine *e, void *p, void (*free_fn)(void *p)) {
 
 gee_group *gee_root(gee_engine *e) {
     return e->root;
-}
-
-static void not_found(gee_req *req) {
-    gee_fail(req, 404);
-}
-
-static void not_allowed(gee_req *req) {
-    gee_fail(req, 405);
 }
 
 static int route(gee_req *req) {
@@ -108,9 +122,9 @@ static void serve(gee_exchange *x, void *arg) {
 static int close_tables(gee_engine *e) {
     int rc = e->error;
     if (rc == 0 && e->no_route.n == 0)
-        rc = gee_group_chain(e->root, not_found, NULL, &e->no_route);
+        rc = gee_group_chain(e->root, e->on_no_route.fn, e->on_no_route.arg, &e->no_route);
     if (rc == 0 && e->no_method.n == 0)
-        rc = gee_group_chain(e->root, not_allowed, NULL, &e->no_method);
+        rc = gee_group_chain(e->root, e->on_no_method.fn, e->on_no_method.arg, &e->no_method);
     return rc;
 }
 

@@ -27,9 +27,15 @@ static char *joined(const char *a, const char *b) {
     return s;
 }
 
+gee_engine *gee_engine_of(const gee_group *g) {
+    return g->engine;
+}
+
 gee_group *gee_group_new(gee_group *parent, const char *prefix) {
     gee_engine *e = parent->engine;
     gee_group *g = calloc(1, sizeof(*g));
+    if (strcmp(prefix, "/") == 0)
+        prefix = "";
     if (g)
         g->prefix = joined(parent->prefix, prefix);
     if (g == NULL || g->prefix == NULL) {
@@ -52,15 +58,17 @@ int gee_use(gee_group *g, gee_handler fn, void *arg) {
 }
 
 int gee_group_chain(const gee_group *g, gee_handler fn, void *arg, gee_chain *out) {
-    const gee_group *path[32];
     size_t depth = 0;
     int rc = 0;
-    for (; g && depth < 32; g = g->parent)
-        path[depth++] = g;
-    if (g)
-        return UV_EINVAL;
-    while (rc == 0 && depth > 0)
-        rc = gee_chain_join(out, &path[--depth]->own);
+    for (const gee_group *up = g; up; up = up->parent)
+        depth++;
+    while (rc == 0 && depth > 0) { /* from the root down */
+        const gee_group *at = g;
+        for (size_t i = 1; i < depth; i++)
+            at = at->parent;
+        rc = gee_chain_join(out, &at->own);
+        depth--;
+    }
     return rc < 0 ? rc : gee_chain_add(out, fn, arg);
 }
 
@@ -77,10 +85,46 @@ static gee_route_entry *new_route(const gee_group *g, const char *method, const 
     return NULL;
 }
 
+/* What the parser lets through: a route of another method would never be found. */
+static bool is_method(const char *method) {
+    static const char *const methods[] = {
+#define X(num, name, string) #string,
+        HTTP_METHOD_MAP(X)
+#undef X
+    };
+    for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+        if (strcmp(method, methods[i]) == 0)
+            return true;
+    return false;
+}
+
+static int taken_by(gee_engine *e, const char *method, const char *pattern,
+                    const gee_route_entry *other) {
+    if (e->error == 0)
+        fprintf(stderr, "gee: %s %s: matches what %s %s matches\n", method, pattern, other->method,
+                other->pattern);
+    if (e->error == 0)
+        e->error = UV_EEXIST;
+    return UV_EEXIST;
+}
+
 int gee_handle(gee_group *g, const char *method, const char *pattern, gee_handler fn, void *arg) {
+    const gee_route_entry *taken = NULL;
     if (*pattern && *pattern != '/') /* "x" in /api is not meant to be /apix */
         return failed(g->engine, UV_EINVAL, method, pattern);
+    if (!is_method(method))
+        return failed(g->engine, UV_EINVAL, method, pattern);
     gee_route_entry *r = new_route(g, method, pattern, fn, arg);
-    int rc = r ? gee_router_add(g->engine->tree, r) : UV_ENOMEM;
-    return failed(g->engine, rc, method, pattern);
+    int rc = r ? gee_router_add(g->engine->tree, r, &taken) : UV_ENOMEM;
+    return taken ? taken_by(g->engine, method, pattern, taken)
+                 : failed(g->engine, rc, method, pattern);
+}
+
+int gee_any(gee_group *g, const char *pattern, gee_handler fn, void *arg) {
+    static const char *const methods[] = {"GET",    "POST", "PUT",    "PATCH",
+                                          "DELETE", "HEAD", "OPTIONS"};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof(methods) / sizeof(*methods); i++)
+        rc = gee_handle(g, methods[i], pattern, fn, arg);
+    return rc;
 }

@@ -115,7 +115,7 @@ static int add_param(gee_route_entry *r, const char *name, size_t len) {
     return more[r->nparams++] ? 0 : UV_ENOMEM;
 }
 
-int gee_router_add(gee_node *tree, gee_route_entry *r) {
+int gee_router_add(gee_node *tree, gee_route_entry *r, const gee_route_entry **taken) {
     gee_node *n = tree;
     int rc = *r->pattern == '/' ? 0 : UV_EINVAL;
     for (const char *at = r->pattern; rc == 0 && *at;) {
@@ -130,8 +130,10 @@ int gee_router_add(gee_node *tree, gee_route_entry *r) {
             rc = UV_ENOMEM;
     }
     for (gee_route_entry *old = rc == 0 ? n->routes : NULL; old; old = old->next)
-        if (strcmp(old->method, r->method) == 0)
+        if (strcmp(old->method, r->method) == 0) {
             rc = UV_EEXIST;
+            *taken = old;
+        }
     if (rc < 0) {
         gee_route_free(r);
         return rc;
@@ -182,6 +184,8 @@ static const gee_route_entry *found(search *s, const gee_node *n) {
         if (strcmp(r->method, "GET") == 0)
             allow_method(s, "HEAD");
     }
+    if (n->routes)
+        allow_method(s, "OPTIONS");
     return NULL;
 }
 

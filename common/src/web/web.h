@@ -46,7 +46,8 @@ struct gee_engine {
     struct gee_node *tree;
     gee_group *groups; /* the root group is the last in the list */
     gee_group *root;
-    gee_chain no_route, no_method;
+    gee_link on_no_route, on_no_method;
+    gee_chain no_route, no_method; /* the same behind the root's middlewares */
     gee_owned *owned;
     int error;
 };
@@ -107,8 +108,8 @@ ssize_t gee_unescape(char *s, size_t n, bool plus);
 /* router.c */
 struct gee_node *gee_node_new(const char *segment, size_t len);
 void gee_node_free(struct gee_node *n);
-/* Takes over r. 0, UV_EINVAL, UV_EEXIST, UV_ENOMEM. */
-int gee_router_add(struct gee_node *tree, gee_route_entry *r);
+/* Takes over r. 0, UV_EINVAL, UV_ENOMEM, or UV_EEXIST and the route that is there in *taken. */
+int gee_router_add(struct gee_node *tree, gee_route_entry *r, const gee_route_entry **taken);
 /* The route; or NULL, with 404 or 405 in *status and, for 405, the methods in allow. */
 const gee_route_entry *gee_router_find(const struct gee_node *tree, const char *method,
                                        const gee_path *path, const char **values, int *status,
