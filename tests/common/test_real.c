@@ -67,7 +67,7 @@ static const struct told tolds[] = {
      "-v -H 'Expect: 100-continue' -d abc %s/echo 2>&1 | grep -c '100 Continue'", "1\n"},
     {"404", "-o /dev/null -w '%%{http_code}' %s/nowhere", "404"},
     {"405", "-w '%%{http_code} %%header{allow}' -o /dev/null -X DELETE %s/hello/x",
-     "405 GET, HEAD"},
+     "405 GET, HEAD, OPTIONS"},
     {"close", "-H 'Connection: close' -w '%%{num_connects} ' %1$s/hello/a %1$s/hello/b",
      "hello a\n1 hello b\n1 "},
 };

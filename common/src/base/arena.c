@@ -19,11 +19,47 @@ static size_t aligned(size_t n) {
     return (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
 }
 
+/* First blocks that are not in use, of this thread: an idle connection holds none. */
+enum { FREE_BLOCKS = 64, FIRST_CAP = BLOCK - sizeof(struct gee_arena_block) };
+static _Thread_local struct free_blocks {
+    struct gee_arena_block *head;
+    int n, max;
+} free_blocks;
+
+void gee_arena_keep_blocks(bool on) {
+    struct free_blocks *f = &free_blocks;
+    f->max = on && GEE_POOLS ? FREE_BLOCKS : 0;
+    for (struct gee_arena_block *b; f->n > f->max; f->n--) {
+        b = f->head;
+        f->head = b->next;
+        free(b);
+    }
+}
+
+static struct gee_arena_block *get_block(size_t cap) {
+    struct free_blocks *f = &free_blocks;
+    struct gee_arena_block *b = f->head;
+    if (cap != FIRST_CAP || b == NULL)
+        return malloc(sizeof(*b) + cap);
+    f->head = b->next;
+    f->n--;
+    return b;
+}
+
+static void put_block(struct gee_arena_block *b) {
+    struct free_blocks *f = &free_blocks;
+    if (b->cap != FIRST_CAP || f->n >= f->max) {
+        free(b);
+        return;
+    }
+    b->next = f->head;
+    f->head = b;
+    f->n++;
+}
+
 static int push_block(gee_arena *a, size_t need) {
-    size_t cap = BLOCK - sizeof(struct gee_arena_block);
-    if (need > cap)
-        cap = need;
-    struct gee_arena_block *b = malloc(sizeof(*b) + cap);
+    size_t cap = need > FIRST_CAP ? need : FIRST_CAP;
+    struct gee_arena_block *b = get_block(cap);
     if (b == NULL)
         return -1;
     gee_count(GEE_COUNT_BYTES, (int64_t)(sizeof(*b) + cap));
@@ -38,7 +74,7 @@ static void pop_block(gee_arena *a) {
     struct gee_arena_block *b = a->head;
     a->head = b->next;
     gee_count(GEE_COUNT_BYTES, -(int64_t)(sizeof(*b) + b->cap));
-    free(b);
+    put_block(b);
 }
 
 void *gee_arena_alloc(gee_arena *a, size_t n) {

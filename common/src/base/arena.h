@@ -8,6 +8,7 @@
 #ifndef GEE_BASE_ARENA_H
 #define GEE_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct gee_arena {
@@ -23,5 +24,7 @@ void *gee_arena_grow(gee_arena *a, void *p, size_t n, size_t more);
 char *gee_arena_strndup(gee_arena *a, const char *s, size_t n);
 void gee_arena_reset(gee_arena *a);
 void gee_arena_free(gee_arena *a);
+/* The calling thread keeps some blocks for its next arenas; off: it gives them back. */
+void gee_arena_keep_blocks(bool on);
 
 #endif

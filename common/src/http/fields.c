@@ -29,16 +29,17 @@ gee_field *gee_fields_push(gee_fields *fs, gee_arena *a) {
 
 /* --- of a response --- */
 
+/* RFC 9110, 5.6.2: !#$%&'*+-.^_`|~, digits and letters, a bit for each. */
+static bool is_tchar(unsigned char c) {
+    static const uint64_t bits[2] = {0x3ff6cfa00000000, 0x57ffffffc7fffffe};
+    return c < 128 && (bits[c >> 6] >> (c & 63) & 1);
+}
+
 static bool is_token(const char *s) {
-    static const char extra[] = "!#$%&'*+-.^_`|~";
-    if (*s == '\0')
-        return false;
-    for (; *s; s++) {
-        bool alnum = (*s >= '0' && *s <= '9') || ((*s | 32) >= 'a' && (*s | 32) <= 'z');
-        if (!alnum && strchr(extra, *s) == NULL)
-            return false;
-    }
-    return true;
+    const char *at = s;
+    while (is_tchar((unsigned char)*at))
+        at++;
+    return *at == '\0' && at > s;
 }
 
 static bool is_field_value(const char *s) {
@@ -48,9 +49,16 @@ static bool is_field_value(const char *s) {
     return true;
 }
 
-static bool is_framing(const char *name) {
-    return strcasecmp(name, "content-length") == 0 || strcasecmp(name, "transfer-encoding") == 0 ||
-           strcasecmp(name, "date") == 0;
+/* By length first: it is asked for every header of every response. */
+static bool is_name(const char *name, size_t len, const char *which, size_t which_len) {
+    return len == which_len && strncasecmp(name, which, len) == 0;
+}
+
+#define IS_NAME(name, len, literal) is_name(name, len, literal, sizeof(literal) - 1)
+
+static bool is_framing(const char *name, size_t len) {
+    return IS_NAME(name, len, "content-length") || IS_NAME(name, len, "transfer-encoding") ||
+           IS_NAME(name, len, "date");
 }
 
 static gee_field *out_field(gee_exchange *x, const char *name, bool add) {
@@ -78,11 +86,12 @@ static void drop_behind(gee_fields *fs, const gee_field *f) {
 }
 
 int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool add) {
+    size_t name_len = strlen(name);
     if (x->head_sent)
         return UV_EALREADY;
-    if (!is_token(name) || !is_field_value(value) || is_framing(name))
+    if (!is_token(name) || !is_field_value(value) || is_framing(name, name_len))
         return UV_EINVAL;
-    if (strcasecmp(name, "connection") == 0) {
+    if (IS_NAME(name, name_len, "connection")) {
         x->conn->close_after |= strcasecmp(value, "close") == 0;
         return 0;
     }

@@ -25,8 +25,11 @@ struct gee_recovery {
 };
 
 int gee_recover(void (*fn)(void *arg), void *arg, gee_panic_info *info) {
-    gee_task *t = gee_task_self();
-    gee_recovery here = {.outer = t->recovery, .cleanups = t->cleanups, .info = info};
+    gee_task *t = gee_worker_self()->current;
+    gee_recovery here; /* without an initializer, which would also clear env */
+    here.outer = t->recovery;
+    here.cleanups = t->cleanups;
+    here.info = info;
     volatile int rc = 0;
     t->recovery = &here;
     if (_setjmp(here.env) == 0)
@@ -38,13 +41,13 @@ int gee_recover(void (*fn)(void *arg), void *arg, gee_panic_info *info) {
 }
 
 void gee_cleanup_push(gee_cleanup *c, void (*fn)(void *arg), void *arg) {
-    gee_task *t = gee_task_self();
+    gee_task *t = gee_worker_self()->current;
     *c = (gee_cleanup){t->cleanups, fn, arg};
     t->cleanups = c;
 }
 
 void gee_cleanup_pop(gee_cleanup *c, bool run) {
-    gee_task_self()->cleanups = c->next;
+    gee_worker_self()->current->cleanups = c->next;
     if (run)
         c->fn(c->arg);
 }

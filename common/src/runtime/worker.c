@@ -1,30 +1,33 @@
 /* The loop of a worker, its inbox and its identity. */
 #include "runtime/worker.h"
+#include "base/arena.h"
 #include "base/count.h"
 #include "base/tools.h"
 #include "runtime/overflow.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-static _Thread_local gee_worker *self;
+_Thread_local gee_worker *gee_this_worker;
 
+#ifdef GEE_TSAN
 gee_worker *gee_worker_self(void) {
-    return self;
+    return gee_this_worker;
 }
+#endif
 
 void gee_worker_check(const gee_worker *w, const char *what) {
-    if (w == self)
+    if (w == gee_this_worker)
         return;
     fprintf(stderr, "gee: %s of worker %d is used from ", what, w->index);
-    if (self)
-        fprintf(stderr, "worker %d\n", self->index);
+    if (gee_this_worker)
+        fprintf(stderr, "worker %d\n", gee_this_worker->index);
     else
         fprintf(stderr, "a thread that is no worker\n");
     abort();
 }
 
 int gee_worker_index(void) {
-    return self ? self->index : -1;
+    return gee_this_worker ? gee_this_worker->index : -1;
 }
 
 /*
@@ -32,7 +35,7 @@ int gee_worker_index(void) {
  * one who finds it empty rings the bell; the others know that it was rung.
  */
 void gee_post(gee_worker *w, gee_work *work) {
-    if (w == self) { /* in simulation nobody reads the inbox */
+    if (w == gee_this_worker) { /* in simulation nobody reads the inbox */
         gee_defer(work);
         return;
     }
@@ -68,7 +71,7 @@ static void on_bell(uv_async_t *bell) {
 }
 
 void gee_defer(gee_work *work) {
-    gee_worker *w = self;
+    gee_worker *w = gee_this_worker;
     work->next = NULL;
     *w->deferred_end = work;
     w->deferred_end = &work->next;
@@ -125,19 +128,21 @@ void gee_worker_task_gone(gee_worker *w) {
 }
 
 void gee_worker_enter(gee_worker *w) {
-    self = w;
+    gee_this_worker = w;
     gee_count_bind(w->index + 1);
 #ifdef GEE_TSAN
     w->fiber = __tsan_get_current_fiber();
 #endif
     gee_tsan_ignore_begin();
     gee_overflow_enter(w);
+    gee_arena_keep_blocks(true);
 }
 
 void gee_worker_leave(void) {
+    gee_arena_keep_blocks(false);
     gee_tsan_ignore_end();
     gee_count_bind(0);
-    self = NULL;
+    gee_this_worker = NULL;
 }
 
 int gee_worker_init(gee_worker *w, gee_runtime *rt, int index) {

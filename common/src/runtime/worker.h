@@ -118,7 +118,14 @@ static inline uint64_t gee_task_next_id(gee_worker *w) {
     return w->next_id++ * (uint64_t)w->rt->nworkers + (uint64_t)w->index + 1;
 }
 
-gee_worker *gee_worker_self(void); /* NULL outside */
+extern _Thread_local gee_worker *gee_this_worker; /* NULL outside */
+#ifdef GEE_TSAN
+gee_worker *gee_worker_self(void); /* not where code is instrumented */
+#else
+static inline gee_worker *gee_worker_self(void) {
+    return gee_this_worker;
+}
+#endif
 gee_runtime *gee_runtime_current(void);
 
 /* Aborts, naming both workers, unless the caller is w. `what` names the thing. */
