@@ -54,10 +54,14 @@ bool gee_exchange_discard(gee_exchange *x) {
     if (x->expect_continue)
         return false; /* the client waits, or sends; nobody knows which */
     uint64_t start = x->body_len - gee_buf_size(&x->body);
-    while (!x->complete && x->body_err == 0 && x->body_len - start <= GEE_DISCARD) {
+    /* A deadline for all of it: nobody waits for these bytes. */
+    gee_ctx *soon = gee_ctx_with_timeout(NULL, x->conn->part->srv->limits.body_ms);
+    int rc = soon ? 0 : UV_ENOMEM;
+    while (rc == 0 && !x->complete && x->body_err == 0 && x->body_len - start <= GEE_DISCARD) {
         gee_buf_consume(&x->body, gee_buf_size(&x->body));
-        if (wait_for_body(NULL, x, GEE_HERE) < 0)
-            return false;
+        rc = wait_for_body(soon, x, GEE_HERE);
     }
-    return x->complete && x->body_err == 0;
+    if (soon)
+        gee_ctx_end(soon);
+    return rc == 0 && x->complete && x->body_err == 0;
 }

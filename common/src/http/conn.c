@@ -94,9 +94,10 @@ void gee_conn_resume_reading(gee_conn *c) {
         start_reading(c);
 }
 
-/* A message is served at a time: the bytes behind a complete one wait. */
+/* A message is served at a time: the bytes behind a complete one wait, and so do all
+ * that come behind these. */
 static bool may_parse(const gee_conn *c) {
-    return c->x == NULL || !c->x->complete;
+    return gee_buf_size(&c->in) == 0 && (c->x == NULL || !c->x->complete);
 }
 
 static void feed(gee_conn *c, const char *data, size_t n) {
@@ -128,6 +129,12 @@ void gee_conn_tell_gone(gee_conn *c) {
     gee_exchange *x = c->x;
     if (x == NULL || c->gone == 0)
         return;
+    if (!x->head_done) { /* nor is half a head: RFC 9112, 8 */
+        c->broken = true;
+        x->reject = 400;
+        x->head_done = true;
+        return;
+    }
     if (!x->complete && x->body_err == 0)
         x->body_err = UV_ECONNRESET; /* half a body is none */
     gee_ctx_cancel(x->ctx, c->gone);
@@ -138,12 +145,17 @@ void gee_conn_tell_gone(gee_conn *c) {
 static void client_gone(gee_conn *c, int err) {
     stop_reading(c);
     c->gone = err;
-    if (c->lingering || !c->serving)
+    if (c->lingering || (!c->serving && (c->x == NULL || err != UV_EOF))) {
         gee_conn_close(c);
-    else if (err != UV_EOF)
+        return;
+    }
+    if (err != UV_EOF) {
         gee_conn_lost(c, err);
-    else
-        gee_conn_tell_gone(c);
+        return;
+    }
+    gee_conn_tell_gone(c);
+    if (!c->serving)
+        gee_conn_serve(c); /* the head that it did not end */
 }
 
 static void on_read(gee_io *io, ssize_t n, const char *data) {

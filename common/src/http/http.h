@@ -60,7 +60,6 @@ typedef struct gee_exchange {
     int minor; /* HTTP/1.x */
     bool keep_alive, expect_continue;
     int reject; /* a status: this request is refused without asking the handler */
-    size_t head_len;
     enum { GEE_IN_NAME, GEE_IN_VALUE } field_part;
 
     /* The request's body: the loop adds, the task takes. */
@@ -82,6 +81,22 @@ typedef struct gee_exchange {
     size_t chunk_at; /* where its data begin, in what is unsent */
     uint64_t sent;   /* bytes of the body */
 } gee_exchange;
+
+/* The scanner of wire.c. */
+typedef struct gee_wire {
+    uint8_t state;
+    bool in_body, trailer;
+    bool line_done;  /* the request line */
+    bool unknown;    /* its method; it is refused when the line is complete */
+    uint16_t status; /* != 0: what comes next is refused with it */
+    unsigned n;      /* bytes in this state */
+    size_t total;    /* of the head; or of extensions and trailers */
+    uint64_t left;   /* of a chunk */
+} gee_wire;
+
+typedef struct gee_span {
+    size_t at, n;
+} gee_span;
 
 /* What serves: the layer above. Its request object begins with a gee_exchange. */
 typedef struct gee_http_handler {
@@ -121,6 +136,7 @@ struct gee_conn {
 
     /* Reading: the loop's; also the task's, between two exchanges. */
     llhttp_t parser;
+    gee_wire wire;
     gee_arena arena;
     gee_exchange *x; /* being parsed or served */
     gee_buf in;      /* not parsed yet */
@@ -163,6 +179,20 @@ void gee_conn_tell_gone(gee_conn *c);
 void gee_parser_init(gee_conn *c);
 /* Feeds bytes; how many it took: all, or up to the end of a message. */
 size_t gee_parse(gee_conn *c, const char *data, size_t n);
+
+/* wire.c */
+void gee_wire_begin(gee_wire *w);              /* in front of a request */
+void gee_wire_body(gee_wire *w, bool chunked); /* behind a head, in front of its body */
+/*
+ * Looks at bytes: how many are good; of these, *show is for llhttp, and comes before
+ * any that are looked at by the next call. limit: of a head, 431; and of a body's
+ * extensions and trailers together. With w->status != 0 the next byte is refused.
+ */
+size_t gee_wire_scan(gee_wire *w, const char *data, size_t n, size_t limit, gee_span *show);
+
+/* head.c */
+/* 0, or the status with which this head is refused. Sets expect_continue. */
+int gee_head_check(gee_exchange *x);
 
 /* fields.c */
 const gee_field *gee_fields_find(const gee_fields *fs, const char *name);

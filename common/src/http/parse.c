@@ -1,5 +1,6 @@
 /*
- * From bytes to a request head: the glue to llhttp, and what llhttp lets pass.
+ * From bytes to a request: the glue to llhttp, which sees what wire.c let pass. When
+ * its head is complete head.c has a look at it.
  *
  * llhttp calls with pieces: a name or a value may come in any number of them.
  * A piece is appended to what the arena gave out last, so that a head that comes
@@ -17,12 +18,6 @@ static int reject(gee_exchange *x, int status) {
     if (x->reject == 0)
         x->reject = status;
     return HPE_USER;
-}
-
-/* Room for one piece more in the head, or a refusal. */
-static int count_head(gee_conn *c, gee_exchange *x, size_t n) {
-    x->head_len += n;
-    return x->head_len > c->part->srv->limits.head_bytes ? reject(x, 431) : 0;
 }
 
 static char *append(gee_exchange *x, const char *old, size_t len, const char *piece, size_t n) {
@@ -54,9 +49,6 @@ static int on_url(llhttp_t *p, const char *at, size_t n) {
     gee_exchange *x = c->x;
     if (x->target_len + n > c->part->srv->limits.uri_bytes)
         return reject(x, 414);
-    int rc = count_head(c, x, n);
-    if (rc)
-        return rc;
     x->target = append(x, x->target, x->target_len, at, n);
     x->target_len += n;
     return x->target ? 0 : HPE_USER;
@@ -65,11 +57,6 @@ static int on_url(llhttp_t *p, const char *at, size_t n) {
 static int on_header_field(llhttp_t *p, const char *at, size_t n) {
     gee_conn *c = conn_of(p);
     gee_exchange *x = c->x;
-    if (x->head_done)
-        return 0; /* a trailer: read and dropped */
-    int rc = count_head(c, x, n);
-    if (rc)
-        return rc;
     if (x->field_part == GEE_IN_VALUE) {
         if (x->fields.n == c->part->srv->limits.headers)
             return reject(x, 431);
@@ -84,13 +71,7 @@ static int on_header_field(llhttp_t *p, const char *at, size_t n) {
 }
 
 static int on_header_value(llhttp_t *p, const char *at, size_t n) {
-    gee_conn *c = conn_of(p);
-    gee_exchange *x = c->x;
-    if (x->head_done)
-        return 0;
-    int rc = count_head(c, x, n);
-    if (rc)
-        return rc;
+    gee_exchange *x = conn_of(p)->x;
     x->field_part = GEE_IN_VALUE;
     gee_field *f = &x->fields.at[x->fields.n - 1];
     f->value = append(x, f->value_len ? f->value : NULL, f->value_len, at, n);
@@ -98,42 +79,14 @@ static int on_header_value(llhttp_t *p, const char *at, size_t n) {
     return f->value ? 0 : HPE_USER;
 }
 
-/* RFC 9110, 5.5: white space around a value is not part of it. llhttp skips what is in front. */
-static void trim(gee_field *f) {
-    size_t n = f->value_len;
-    while (n > 0 && (f->value[n - 1] == ' ' || f->value[n - 1] == '\t'))
-        n--;
-    if (n < f->value_len)
-        ((char *)f->value)[n] = '\0'; /* it is in the arena */
-    f->value_len = n;
-}
-
-/* RFC 9112, 3.2: an HTTP/1.1 request has one Host; 6.1: no Transfer-Encoding in HTTP/1.0. */
-static int check_fields(gee_exchange *x, bool chunked) {
-    int hosts = 0;
-    for (size_t i = 0; i < x->fields.n; i++) {
-        gee_field *f = &x->fields.at[i];
-        trim(f);
-        if (f->name_len == 4 && strncasecmp(f->name, "host", 4) == 0)
-            hosts++;
-        else if (f->name_len == 6 && strncasecmp(f->name, "expect", 6) == 0)
-            x->expect_continue = strcasecmp(f->value, "100-continue") == 0 && x->minor > 0;
-    }
-    if (hosts > 1 || (hosts == 0 && x->minor > 0))
-        return 400;
-    if (x->minor == 0 && gee_fields_find(&x->fields, "transfer-encoding"))
-        return 400;
-    return gee_fields_find(&x->fields, "transfer-encoding") && !chunked ? 501 : 0;
-}
-
 static int on_headers_complete(llhttp_t *p) {
     gee_conn *c = conn_of(p);
     gee_exchange *x = c->x;
     x->method = llhttp_method_name((llhttp_method_t)p->method);
-    x->minor = p->http_minor;
-    if (p->http_major != 1 || p->http_minor > 1)
-        return reject(x, 505);
-    int status = check_fields(x, (p->flags & F_CHUNKED) != 0);
+    x->minor = p->http_minor > 0; /* RFC 9110, 2.5: HTTP/1.2 is served as HTTP/1.1 */
+    if (p->method > HTTP_UNLINK)
+        return reject(x, 501); /* one of other protocols, or only known to a newer llhttp */
+    int status = gee_head_check(x);
     if (status == 0 && (p->flags & F_CONTENT_LENGTH) &&
         p->content_length > c->part->srv->limits.body_bytes)
         status = 413;
@@ -144,6 +97,11 @@ static int on_headers_complete(llhttp_t *p) {
     if (x->ctx == NULL)
         return reject(x, 503);
     x->head_done = true;
+    p->upgrade = 0; /* RFC 9110, 7.8: one that nobody offers is an ordinary request */
+    /* The coding that passed is "chunked", also where llhttp stumbles over white space. */
+    bool chunked = gee_fields_find(&x->fields, "transfer-encoding") != NULL;
+    p->flags |= chunked ? F_CHUNKED : 0;
+    gee_wire_body(&c->wire, chunked);
     return 0;
 }
 
@@ -159,7 +117,9 @@ static int on_body(llhttp_t *p, const char *at, size_t n) {
 }
 
 static int on_message_complete(llhttp_t *p) {
-    conn_of(p)->x->complete = true;
+    gee_conn *c = conn_of(p);
+    c->x->complete = true;
+    gee_wire_begin(&c->wire);
     return HPE_PAUSED; /* the next one when this one has been served */
 }
 
@@ -175,43 +135,57 @@ static const llhttp_settings_t settings = {
 
 void gee_parser_init(gee_conn *c) {
     llhttp_init(&c->parser, HTTP_REQUEST, &settings);
+    c->parser.lenient_flags |= LENIENT_VERSION; /* the scanner is strict: HTTP/1.x */
+    gee_wire_begin(&c->wire);
 }
 
 /* Nothing more can be parsed: say so to who reads the body, or refuse the request. */
-static void bad_input(gee_conn *c, llhttp_errno_t err) {
+static void bad_input(gee_conn *c, int status) {
     c->broken = true;
     if (c->x == NULL && on_message_begin(&c->parser) != 0) {
         gee_conn_close(c);
         return;
     }
     gee_exchange *x = c->x;
-    if (x->head_done) {
-        if (x->body_err == 0)
-            x->body_err = UV_EPROTO;
-        return;
+    if (!x->head_done) {
+        reject(x, status);
+        x->head_done = true; /* as far as it will ever be */
+    } else if (x->body_err == 0) {
+        x->body_err = UV_EPROTO;
     }
-    int status = err == HPE_INVALID_METHOD ? 501 : err == HPE_INVALID_VERSION ? 505 : 400;
-    reject(x, status);
-    x->head_done = true; /* as far as it will ever be */
+}
+
+/*
+ * A method is only unknown in a line that is right otherwise: llhttp's answer comes
+ * with the first strange letter, and what follows may show that this is no HTTP.
+ */
+static bool is_unknown_method(llhttp_errno_t err) {
+    return err == HPE_INVALID_METHOD || err == HPE_INVALID_CONSTANT || err == HPE_INVALID_VERSION;
+}
+
+/* What is wrong by now; 0: nothing. */
+static int verdict(const gee_wire *w) {
+    return w->unknown && w->line_done ? 501 : w->status;
 }
 
 size_t gee_parse(gee_conn *c, const char *data, size_t n) {
-    if (c->broken)
-        return n;
-    llhttp_errno_t err = llhttp_execute(&c->parser, data, n);
-    if (err == HPE_OK)
-        return n;
-    if (err == HPE_PAUSED || err == HPE_PAUSED_UPGRADE) {
-        size_t taken = (size_t)(llhttp_get_error_pos(&c->parser) - data);
-        /* An upgrade that nobody offers is an ordinary request, RFC 9110, 7.8; after
-         * CONNECT the bytes would be another protocol's. */
-        c->broken = c->parser.method == HTTP_CONNECT;
-        if (err == HPE_PAUSED_UPGRADE)
-            llhttp_resume_after_upgrade(&c->parser);
-        else
+    gee_wire *w = &c->wire;
+    for (size_t at = 0; at < n && !c->broken;) {
+        gee_span show;
+        size_t looked = gee_wire_scan(w, data + at, n - at, c->part->srv->limits.head_bytes, &show);
+        const char *seen = data + at + show.at;
+        llhttp_errno_t err =
+            show.n > 0 && !w->unknown ? llhttp_execute(&c->parser, seen, show.n) : HPE_OK;
+        if (err == HPE_PAUSED) {
+            size_t taken = (size_t)(llhttp_get_error_pos(&c->parser) - data);
             llhttp_resume(&c->parser);
-        return taken;
+            return taken;
+        }
+        w->unknown |= is_unknown_method(err);
+        int status = err == HPE_OK || w->unknown ? verdict(w) : 400;
+        if (status)
+            bad_input(c, status);
+        at += looked;
     }
-    bad_input(c, err);
     return n;
 }

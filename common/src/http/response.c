@@ -64,7 +64,8 @@ static int put_head(gee_exchange *x, uint64_t length) {
     gee_buf *b = &c->out;
     if (x->status == 0)
         x->status = 200;
-    if (x->frame == GEE_FRAME_CLOSE ||
+    /* After a broken body, or one that was never asked for, no request can be found. */
+    if (x->frame == GEE_FRAME_CLOSE || x->body_err || (x->expect_continue && !x->complete) ||
         atomic_load_explicit(&c->part->srv->draining, memory_order_relaxed))
         c->close_after = true;
     put_status_line(b, x->status);

@@ -105,6 +105,10 @@ static void serve(gee_exchange *x, void *arg) {
     gee_req *req = gee_container(x, gee_req, x);
     req->engine = arg;
     req->ctx = x->ctx;
+    if (strcmp(x->target, "*") == 0) { /* OPTIONS alone: a ping, RFC 9110, 9.3.7 */
+        gee_exchange_respond(req->ctx, x, NULL, 0, GEE_HERE);
+        return;
+    }
     gee_cleanup_push(&req->over, request_over, req);
     int status = route(req);
     if (status == 200)

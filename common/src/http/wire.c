@@ -1,0 +1,255 @@
+/*
+ * The bytes of a message's framing, looked at before llhttp sees them.
+ *
+ * Where a line ends and which bytes may stand in it is what request smuggling is
+ * made of, and what differs from one llhttp to the next. So it is decided here:
+ * llhttp is fed nothing but a head whose lines end with CRLF, have no folded and
+ * no control bytes, and whose version is HTTP/1.x (RFC 9112, 2.2, 3, 5, 7.1), and
+ * it is not shown what means nothing to us: empty lines in front of a request,
+ * chunk extensions, and trailers.
+ *
+ * The scanner is fed each byte of a connection once, in order, and its state is
+ * all that it knows, so it does not matter how the bytes were cut into reads.
+ */
+#include "http/http.h"
+#include <string.h>
+
+enum state {
+    START, /* in front of a request: empty lines */
+    START_LF,
+    METHOD,
+    TARGET,
+    VERSION,
+    LINE_LF,
+    FIELD, /* the beginning of a line: a field, or the end */
+    NAME,
+    VALUE,
+    VALUE_LF,
+    END_LF,
+    DONE,    /* the head, or the trailer; what follows is for the parser's callbacks to say */
+    COUNTED, /* a body with a length: llhttp counts */
+    SIZE,
+    EXTENSION,
+    SIZE_LF,
+    LAST, /* behind the last chunk's line: FIELD, of a trailer */
+    DATA,
+    DATA_CR,
+    DATA_LF,
+};
+
+enum { TOKEN = 1, VISIBLE = 2, TEXT = 4 }; /* what a byte may be part of */
+
+#define X4(c)  c, c, c, c
+#define X16(c) X4(c), X4(c), X4(c), X4(c)
+#define ALL    (TOKEN | VISIBLE | TEXT)
+#define SYMBOL (VISIBLE | TEXT)
+#define X9(c)  X4(c), X4(c), c
+#define X10(c) X9(c), c
+#define X26(c) X16(c), X10(c)
+
+/* RFC 9110, 5.5 and 5.6.2; a target is of visible ASCII without '#', RFC 9112, 3.2. */
+static const uint8_t bytes[256] = {
+    X9(0),     TEXT,       X4(0),     0,
+    0,         X16(0), /* control bytes; TAB */
+    TEXT,      ALL,        SYMBOL,    TOKEN | TEXT,
+    X4(ALL), /*   ! " # $ % & ' */
+    SYMBOL,    SYMBOL,     ALL,       ALL,
+    SYMBOL,    ALL,        ALL,       SYMBOL, /* ( ) * + , - . / */
+    X10(ALL),  X4(SYMBOL), SYMBOL,    SYMBOL, /* 0-9 : ; < = > ? */
+    SYMBOL,    X26(ALL),   SYMBOL,    SYMBOL,
+    SYMBOL,    ALL,        ALL,       ALL, /* @ A-Z [ \ ] ^ _ ` */
+    X26(ALL),  SYMBOL,     ALL,       SYMBOL,
+    ALL,       0, /* a-z { | } ~ DEL */
+    X16(TEXT), X16(TEXT),  X16(TEXT), X16(TEXT),
+    X16(TEXT), X16(TEXT),  X16(TEXT), X16(TEXT),
+};
+
+/* In these a state is left by another byte only. */
+static const uint8_t stays[DATA_LF + 1] = {
+    [METHOD] = TOKEN, [TARGET] = VISIBLE, [NAME] = TOKEN, [VALUE] = TEXT, [EXTENSION] = TEXT,
+};
+
+static int hex(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 32;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static int go(gee_wire *w, enum state to) {
+    w->state = to;
+    w->n = 0;
+    return 0;
+}
+
+static int expect(gee_wire *w, char got, char want, enum state to) {
+    return got == want ? go(w, to) : 400;
+}
+
+/* "HTTP/1.1\r"; RFC 9112, 2.3. */
+static int version(gee_wire *w, char c) {
+    static const char form[] = "HTTP/1.d\r";
+    char want = form[w->n];
+    if (want == '1' && c != '1')
+        return c >= '0' && c <= '9' ? 505 : 400;
+    if (want == 'd' ? c < '0' || c > '9' : c != want)
+        return 400;
+    w->n++;
+    return want == '\r' ? go(w, LINE_LF) : 0;
+}
+
+/* RFC 9112, 7.1. */
+static int chunk_size(gee_wire *w, char c) {
+    int digit = hex(c);
+    if (digit >= 0 && w->n < 16) {
+        w->n++;
+        w->left = w->left << 4 | (unsigned)digit;
+        return 0;
+    }
+    if (w->n == 0 || digit >= 0)
+        return 400;
+    if (c == ';')
+        return go(w, EXTENSION);
+    return expect(w, c, '\r', SIZE_LF);
+}
+
+/* Behind a chunk's line. */
+static int chunk_begins(gee_wire *w, char c) {
+    w->trailer = w->left == 0;
+    return expect(w, c, '\n', w->trailer ? LAST : DATA);
+}
+
+static int field_begins(gee_wire *w, char c) {
+    if (c == '\r')
+        return go(w, END_LF);
+    return bytes[(uint8_t)c] & TOKEN ? go(w, NAME) : 400; /* a folded line too */
+}
+
+static int next_chunk(gee_wire *w, char c) {
+    w->left = 0;
+    return expect(w, c, '\n', SIZE);
+}
+
+/* One byte, which the state it is in does not just go over. 0, or a status. */
+static int step(gee_wire *w, char c) {
+    switch ((enum state)w->state) {
+    case START:
+        if (c == '\r')
+            return go(w, START_LF);
+        return bytes[(uint8_t)c] & TOKEN ? go(w, METHOD) : 400;
+    case START_LF:
+        return expect(w, c, '\n', START);
+    case METHOD:
+        return expect(w, c, ' ', TARGET);
+    case TARGET:
+        return w->n > 0 ? expect(w, c, ' ', VERSION) : 400;
+    case VERSION:
+        return version(w, c);
+    case LINE_LF:
+        w->line_done = true;
+        return expect(w, c, '\n', FIELD);
+    case FIELD:
+    case LAST:
+        return field_begins(w, c);
+    case NAME:
+        return expect(w, c, ':', VALUE);
+    case VALUE:
+        return expect(w, c, '\r', VALUE_LF);
+    case VALUE_LF:
+        return expect(w, c, '\n', FIELD);
+    case END_LF:
+        return expect(w, c, '\n', DONE);
+    case SIZE:
+        return chunk_size(w, c);
+    case EXTENSION:
+        return expect(w, c, '\r', SIZE_LF);
+    case SIZE_LF:
+        return chunk_begins(w, c);
+    case DATA_CR:
+        return expect(w, c, '\r', DATA_LF);
+    case DATA_LF:
+        return next_chunk(w, c);
+    default:
+        return 400;
+    }
+}
+
+/* After this byte: was it one that llhttp is not shown? */
+static bool is_hidden(const gee_wire *w) {
+    switch ((enum state)w->state) {
+    case START:
+    case START_LF:
+    case EXTENSION:
+        return true;
+    case FIELD:
+    case NAME:
+    case VALUE:
+    case VALUE_LF:
+        return w->trailer;
+    default:
+        return false;
+    }
+}
+
+/* One byte more is too much: of the head; or of extensions and trailers, all together. */
+static int too_large(const gee_wire *w) {
+    if (w->in_body || w->state == START || w->state == START_LF)
+        return 400;
+    /* RFC 9112, 3: a method longer than any is an unknown one */
+    return w->state == METHOD ? 501 : w->state == TARGET ? 414 : 431;
+}
+
+static bool is_counted(const gee_wire *w) {
+    return !w->in_body || w->trailer || w->state == EXTENSION;
+}
+
+/* Bytes at `at` that the state goes over. */
+static size_t stretch(gee_wire *w, const char *at, size_t n, size_t limit) {
+    uint8_t mask = stays[w->state];
+    size_t i = 0;
+    if (w->state == COUNTED || w->state == DATA) {
+        i = w->state == DATA && w->left < n ? (size_t)w->left : n;
+        w->left -= w->state == DATA ? i : 0;
+        if (w->state == DATA && w->left == 0)
+            go(w, DATA_CR);
+        return i;
+    }
+    if (n > limit - w->total)
+        n = limit - w->total;
+    while (i < n && bytes[(uint8_t)at[i]] & mask)
+        i++;
+    w->n += i;
+    w->total += i;
+    return i;
+}
+
+size_t gee_wire_scan(gee_wire *w, const char *data, size_t n, size_t limit, gee_span *show) {
+    *show = (gee_span){0, 0};
+    for (size_t i = 0; i < n;) {
+        size_t over = stretch(w, data + i, n - i, limit);
+        i += over;
+        if (over == 0) {
+            w->status = is_counted(w) && w->total++ >= limit ? too_large(w) : step(w, data[i]);
+            if (w->status)
+                return i;
+            i++;
+        }
+        if (!is_hidden(w))
+            show->n = i - show->at;
+        else if (show->n > 0)
+            return i; /* what was shown ends in front of this */
+        else
+            show->at = i;
+        if (w->state == DONE)
+            return i;
+    }
+    return n;
+}
+
+void gee_wire_begin(gee_wire *w) {
+    *w = (gee_wire){.state = START};
+}
+
+void gee_wire_body(gee_wire *w, bool chunked) {
+    *w = (gee_wire){.state = chunked ? SIZE : COUNTED, .in_body = true, .line_done = true};
+}
