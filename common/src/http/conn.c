@@ -18,16 +18,30 @@ static const gee_io_handler handler = {on_read, on_write, on_close};
 
 static void on_timer(gee_timer *t);
 
+static uint64_t in_ms(const gee_conn *c, uint64_t ms) {
+    return ms < GEE_FAR_NS / 2000000 ? c->worker->now_ns + ms * 1000000 : GEE_FAR_NS;
+}
+
 /* A deadline that only moves away costs nothing: the timer looks again when it rings. */
+static void arm(gee_conn *c) {
+    uint64_t first = c->deadline_ns < c->write_ns ? c->deadline_ns : c->write_ns;
+    if (first == GEE_FAR_NS || c->closing)
+        return;
+    if (gee_timer_armed(&c->timer) && c->timer.when_ns <= first)
+        return;
+    if (gee_timer_start(&c->timer, first, on_timer) < 0)
+        gee_conn_lost(c, UV_ENOMEM);
+}
+
 void gee_conn_deadline(gee_conn *c, enum gee_deadline what, uint64_t ms) {
     c->deadline = what;
-    c->deadline_ns = ms < GEE_FAR_NS / 2000000 ? c->worker->now_ns + ms * 1000000 : GEE_FAR_NS;
-    if (what == GEE_NO_DEADLINE || c->closing)
-        return;
-    if (gee_timer_armed(&c->timer) && c->timer.when_ns <= c->deadline_ns)
-        return;
-    if (gee_timer_start(&c->timer, c->deadline_ns, on_timer) < 0)
-        gee_conn_lost(c, UV_ENOMEM);
+    c->deadline_ns = what == GEE_NO_DEADLINE ? GEE_FAR_NS : in_ms(c, ms);
+    arm(c);
+}
+
+void gee_conn_write_deadline(gee_conn *c, uint64_t ms) {
+    c->write_ns = ms == 0 ? GEE_FAR_NS : in_ms(c, ms);
+    arm(c);
 }
 
 static void wake_reader(gee_exchange *x) {
@@ -50,11 +64,14 @@ static void head_timed_out(gee_conn *c) {
 
 static void on_timer(gee_timer *t) {
     gee_conn *c = gee_container(t, gee_conn, timer);
-    if (c->deadline == GEE_NO_DEADLINE || c->closing)
+    if (c->closing)
         return;
-    if (c->worker->now_ns < c->deadline_ns) {
-        if (gee_timer_start(t, c->deadline_ns, on_timer) < 0)
-            gee_conn_lost(c, UV_ENOMEM);
+    if (c->write_ns <= c->worker->now_ns) {
+        gee_conn_lost(c, UV_ETIMEDOUT);
+        return;
+    }
+    if (c->deadline_ns > c->worker->now_ns) {
+        arm(c);
         return;
     }
     switch (c->deadline) {
@@ -65,9 +82,7 @@ static void on_timer(gee_timer *t) {
         if (c->x->body_err == 0)
             c->x->body_err = UV_ETIMEDOUT;
         wake_reader(c->x);
-        break;
-    case GEE_WRITE:
-        gee_conn_lost(c, UV_ETIMEDOUT);
+        gee_conn_deadline(c, GEE_NO_DEADLINE, 0);
         break;
     default: /* idle, or lingered long enough */
         gee_conn_close(c);
@@ -137,8 +152,8 @@ void gee_conn_tell_gone(gee_conn *c) {
     }
     if (!x->complete && x->body_err == 0)
         x->body_err = UV_ECONNRESET; /* half a body is none */
+    wake_reader(x); /* first: what it gets to know is that, and not the end of its ctx */
     gee_ctx_cancel(x->ctx, c->gone);
-    wake_reader(x);
 }
 
 /* With another error than UV_EOF it is not there any more. */
@@ -214,6 +229,9 @@ void gee_conn_linger(gee_conn *c) {
         return;
     }
     c->lingering = true;
+    gee_buf_free(&c->in); /* nobody will look at it, or write any more */
+    gee_buf_free(&c->out);
+    gee_arena_free(&c->arena);
     c->io->ops->shutdown(c->io);
     start_reading(c);
     gee_conn_deadline(c, GEE_LINGER, GEE_LINGER_MS);
@@ -254,6 +272,7 @@ void gee_conn_accept(gee_listener *l, gee_io *io) {
     c->worker = part->worker;
     c->io = io;
     c->refs = 1;
+    c->deadline_ns = c->write_ns = GEE_FAR_NS;
     io->handler = &handler;
     io->data = c;
     gee_list_push(&part->conns, &c->link);

@@ -125,7 +125,7 @@ struct gee_server {
     gee_server_part *parts;
 };
 
-enum gee_deadline { GEE_NO_DEADLINE, GEE_HEAD, GEE_IDLE, GEE_BODY, GEE_WRITE, GEE_LINGER };
+enum gee_deadline { GEE_NO_DEADLINE, GEE_HEAD, GEE_IDLE, GEE_BODY, GEE_LINGER };
 
 struct gee_conn {
     gee_server_part *part;
@@ -156,12 +156,13 @@ struct gee_conn {
     /* One timer for all deadlines: it may ring early, and then looks here. */
     gee_timer timer;
     enum gee_deadline deadline;
-    uint64_t deadline_ns;
+    uint64_t deadline_ns, write_ns; /* a body may be read while a response is written */
 };
 
 /* conn.c */
 void gee_conn_accept(gee_listener *l, gee_io *io);
 void gee_conn_deadline(gee_conn *c, enum gee_deadline what, uint64_t ms);
+void gee_conn_write_deadline(gee_conn *c, uint64_t ms); /* 0: none */
 void gee_conn_resume_reading(gee_conn *c);
 /* Closes now. Whoever is parked on the connection is woken with an error. */
 void gee_conn_close(gee_conn *c);

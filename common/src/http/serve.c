@@ -90,18 +90,21 @@ static bool next(gee_conn *c) {
 }
 
 static void finish(gee_conn *c, bool keep) {
-    bool unread = c->broken || gee_buf_size(&c->in) > 0 || (c->x && !c->x->complete);
+    /* The client may still send: what the kernel has not given us yet would be a reset. */
+    bool unread = c->broken || gee_buf_size(&c->in) > 0 || (c->x && !c->x->complete) ||
+                  !atomic_load_explicit(&c->part->srv->draining, memory_order_relaxed);
     /* Where the end of the connection is the end of the body, only a reset is not one. */
     bool reset = c->x && c->x->broken && c->x->frame == GEE_FRAME_CLOSE;
     if (!keep)
         gee_conn_flush(NULL, c, NULL, 0, GEE_HERE);
+    keep = keep && c->gone == 0 && !c->broken;
     if (c->x && (!keep || c->closing))
         gee_exchange_free(c);
     gee_task_set_owner(NULL);
     c->serving = false;
     if (c->closing)
         return;
-    if (keep && c->gone == 0 && !c->broken) {
+    if (keep) {
         gee_conn_resume_reading(c);
         gee_conn_deadline(c, c->x ? GEE_HEAD : GEE_IDLE,
                           c->x ? c->part->srv->limits.head_ms : c->part->srv->limits.idle_ms);

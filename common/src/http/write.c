@@ -37,7 +37,7 @@ static int write_piece(gee_ctx *ctx, gee_conn *c, uv_buf_t piece, gee_site site)
         return rc;
     gee_park_init(&park);
     c->writer = &park;
-    gee_conn_deadline(c, GEE_WRITE, c->part->srv->limits.write_ms);
+    gee_conn_write_deadline(c, c->part->srv->limits.write_ms);
     int index = gee_park_wait_ctx(&park, ctx, GEE_WAIT_IO_WRITE, site, &err);
     c->writer = NULL;
     if (index == GEE_BY_CTX && !c->written) {
@@ -46,7 +46,7 @@ static int write_piece(gee_ctx *ctx, gee_conn *c, uv_buf_t piece, gee_site site)
         c->writer = &park;
         gee_park_wait(&park, GEE_WAIT_IO_WRITE, NULL, site);
     }
-    gee_conn_deadline(c, GEE_NO_DEADLINE, 0);
+    gee_conn_write_deadline(c, 0);
     if (c->write_status == UV_ECANCELED && c->gone)
         return c->gone; /* why the connection was closed under it */
     return c->write_status;
