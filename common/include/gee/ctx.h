@@ -44,6 +44,13 @@ gee_ctx *gee_ctx_with_value(gee_ctx *parent, const void *key, void *value,
 void *gee_ctx_value(const gee_ctx *ctx, const void *key);
 
 /*
+ * A ctx with parent's values and nothing else of it: it has no deadline and does
+ * not end when parent does, only by gee_ctx_cancel. For work that goes on after
+ * its request. Go: context.WithoutCancel. NULL: no memory.
+ */
+gee_ctx *gee_ctx_without_cancel(gee_ctx *parent);
+
+/*
  * Ends ctx and, after it, its children. cause, a negative UV_E* code, says why;
  * 0 stands for UV_ECANCELED. The first cause stays, later ones are ignored.
  */

@@ -7,6 +7,7 @@
 #include "gee/debug.h"
 #include "gee/engine.h"
 #include "gee/http.h"
+#include "gee/json.h"
 #include "gee/panic.h"
 #include "gee/recovery.h"
 #include "gee/req.h"

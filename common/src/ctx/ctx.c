@@ -10,6 +10,7 @@ struct gee_ctx {
     gee_ctx *parent; /* holds a reference; NULL: the background */
     uint64_t deadline_ns;
     bool has_deadline; /* its own or an ancestor's */
+    bool detached;     /* the parent is asked for values, and ends without it */
     const void *key;
     void *value;
     void (*free_value)(void *);
@@ -86,8 +87,8 @@ uint64_t gee_ctx_ended_ns(const gee_ctx *ctx) {
 
 bool gee_ctx_hears(const gee_ctx *wait_ctx, const gee_ctx *owner) {
     owner = or_background(owner);
-    for (; wait_ctx && wait_ctx != owner; wait_ctx = wait_ctx->parent)
-        ;
+    while (wait_ctx && wait_ctx != owner)
+        wait_ctx = wait_ctx->detached ? &background : wait_ctx->parent;
     return wait_ctx != NULL;
 }
 
@@ -173,7 +174,7 @@ static bool end(gee_ctx *ctx, int err, int cause) {
 
 /* Its own end: it also leaves its parent, which then no longer holds it. */
 static void end_and_leave(gee_ctx *ctx, int err, int cause) {
-    if (end(ctx, err, cause) && gee_ctx_unwatch(ctx->parent, &ctx->on_parent))
+    if (end(ctx, err, cause) && !ctx->detached && gee_ctx_unwatch(ctx->parent, &ctx->on_parent))
         gee_ctx_unref(ctx);
 }
 
@@ -242,6 +243,16 @@ gee_ctx *gee_ctx_with_value(gee_ctx *parent, const void *key, void *value,
     ctx->value = value;
     ctx->free_value = free_value;
     return follow_parent(ctx);
+}
+
+/* Nobody but the caller holds it: nothing would tell the parent that it may let go. */
+gee_ctx *gee_ctx_without_cancel(gee_ctx *parent) {
+    gee_ctx *ctx = new_child(parent);
+    if (ctx == NULL)
+        return NULL;
+    ctx->detached = true;
+    ctx->has_deadline = false;
+    return ctx;
 }
 
 gee_ctx *gee_ctx_with_deadline(gee_ctx *parent, uint64_t deadline_ns) {

@@ -1,4 +1,4 @@
-/* The names of the statuses (RFC 9110, 15; RFC 6585). */
+/* The names of the statuses (RFC 9110, 15; RFC 6585; 507: RFC 4918). */
 #include "gee/http.h"
 
 static const char *const status_texts[600] = {
@@ -42,6 +42,7 @@ static const char *const status_texts[600] = {
     [503] = "Service Unavailable",
     [504] = "Gateway Timeout",
     [505] = "HTTP Version Not Supported",
+    [507] = "Insufficient Storage",
 };
 
 const char *gee_status_text(int status) {

@@ -99,6 +99,7 @@ static int route(gee_req *req) {
 static void request_over(void *arg) {
     gee_req *req = arg;
     gee_keys_free(&req->keys);
+    json_decref(req->json);
 }
 
 static void serve(gee_exchange *x, void *arg) {

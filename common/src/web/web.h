@@ -85,6 +85,7 @@ struct gee_req {
     gee_pair *params;
     gee_pairs query, form;
     gee_keys keys;
+    json_t *json; /* the body, once it was parsed */
 
     const gee_chain *chain;
     size_t at;        /* the link that runs */
