@@ -33,6 +33,9 @@ const char *gee_query(gee_req *req, const char *name);
 /* From a body of application/x-www-form-urlencoded, which is read at the first call. */
 const char *gee_form(gee_req *req, const char *name);
 const char *gee_header(const gee_req *req, const char *name); /* any case; NULL: not there */
+/* Who is at the other end of the connection: "192.0.2.1:4711", "[2001:db8::1]:4711"; ""
+ * once it is closed. A proxy, where there is one. */
+const char *gee_remote(gee_req *req);
 
 /*
  * The body, as it comes: > 0 bytes, 0 at its end, or
@@ -44,7 +47,12 @@ const char *gee_header(const gee_req *req, const char *name); /* any case; NULL:
 ssize_t gee_body_read(gee_req *req, void *buf, size_t n);
 /* All that is left of it, zero-terminated. 0 or an error as above. */
 int gee_body(gee_req *req, const char **data, size_t *n);
-/* The status that tells a client about such an error: 413, 408, 400, or 500. */
+/*
+ * The status that tells a client about such an error, or about one of gee_json_body
+ * (gee/json.h) or of an upload (gee/multipart.h): 413 UV_E2BIG, 408 UV_ETIMEDOUT,
+ * 415 UV_ENOTSUP, 400 UV_EINVAL, UV_EPROTO and UV_ECONNRESET, 507 UV_ENOSPC,
+ * 503 UV_ENOMEM, 500 for all others.
+ */
 int gee_body_status(int err);
 
 /* --- the chain --- */
@@ -60,14 +68,40 @@ void *gee_arg(const gee_req *req);
 /* --- keys: values that one handler leaves for another --- */
 
 /*
- * Any task may set and get. free_value (may be NULL) is called for a value that is
- * replaced, and at the end of the request. 0 or UV_ENOMEM (value stays the caller's).
+ * Any task may set and get. free_value, unless NULL, is called once nobody has the value
+ * any more: it was replaced or the request is over, and so is every copy (gee_req_copy)
+ * that was made meanwhile. The last of them calls it, on whichever thread that is.
+ * With NULL the value is somebody else's, such as the request's memory's, so copies do
+ * not have it; for one that is never freed, like a static, free_value is gee_forever.
+ * 0 or UV_ENOMEM (value stays the caller's).
  */
 int gee_set(gee_req *req, const char *key, void *value, void (*free_value)(void *));
 void *gee_get(gee_req *req, const char *key); /* NULL: not set */
+void gee_forever(void *value);                /* does nothing */
 
 /* Memory that goes with the request; NULL: there is none. Only for the request's task. */
 void *gee_alloc(gee_req *req, size_t n);
+
+/* --- a copy, for who outlives the request --- */
+
+/*
+ * A request and all that is in it are gone when its last middleware has returned. A task
+ * that goes on after that takes a copy along, made by the request's task before:
+ * method, target, route, parameters, query, header fields, the remote address, the form
+ * if it has been read, and the keys that have a free_value, as they are now; what is set
+ * later, in either of the two, is not seen in the other. The values themselves are shared.
+ * gee_req_ctx(copy) has the values of the request's ctx, and does not end with it (Go:
+ * context.WithoutCancel); what such a value points to in the request's memory is gone.
+ *
+ * All that only reads may be called by any task of any worker, also at the same time.
+ * gee_alloc and gee_req_set_ctx of a copy are for one task at a time. It has no
+ * body (UV_EINVAL) and no response (UV_EALREADY).
+ *
+ * NULL: no memory. Each copy is released once, by any thread, also outside of the runtime;
+ * that cancels its ctx.
+ */
+gee_req *gee_req_copy(gee_req *req);
+void gee_req_release(gee_req *copy);
 
 /* --- the response --- */
 

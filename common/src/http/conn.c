@@ -296,3 +296,9 @@ static void refuse(gee_io *io) {
     io->handler = &nobody;
     io->ops->close(io);
 }
+
+void gee_conn_peer(const gee_conn *c, char *buf, size_t size) {
+    buf[0] = '\0';
+    if (c->io)
+        c->io->ops->peer(c->io, buf, size);
+}

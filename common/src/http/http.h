@@ -175,6 +175,8 @@ void gee_conn_unref(gee_conn *c);
 void gee_conn_lost(gee_conn *c, int err);
 /* Tells the exchange that its client has half-closed, if it has. */
 void gee_conn_tell_gone(gee_conn *c);
+/* The client's address as text; "" when the connection is closed. */
+void gee_conn_peer(const gee_conn *c, char *buf, size_t size);
 
 /* parse.c */
 void gee_parser_init(gee_conn *c);

@@ -91,9 +91,9 @@ int gee_fail(gee_req *req, int status) {
 }
 
 int gee_write_at(gee_req *req, const void *data, size_t n, gee_site site) {
-    return gee_exchange_write(req->ctx, &req->x, data, n, site);
+    return req->x.conn == NULL ? UV_EALREADY : gee_exchange_write(req->ctx, &req->x, data, n, site);
 }
 
 int gee_flush_at(gee_req *req, gee_site site) {
-    return gee_exchange_flush(req->ctx, &req->x, site);
+    return req->x.conn == NULL ? UV_EALREADY : gee_exchange_flush(req->ctx, &req->x, site);
 }

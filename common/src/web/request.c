@@ -26,6 +26,15 @@ const char *gee_header(const gee_req *req, const char *name) {
     return f ? f->value : NULL;
 }
 
+const char *gee_remote(gee_req *req) {
+    char *text = req->remote || req->x.conn == NULL ? NULL : gee_alloc(req, 64);
+    if (text) {
+        gee_conn_peer(req->x.conn, text, 64);
+        req->remote = text;
+    }
+    return req->remote ? req->remote : "";
+}
+
 void *gee_alloc(gee_req *req, size_t n) {
     return gee_arena_alloc(req->x.arena, n);
 }
@@ -33,6 +42,8 @@ void *gee_alloc(gee_req *req, size_t n) {
 /* --- body --- */
 
 ssize_t gee_body_read(gee_req *req, void *buf, size_t n) {
+    if (req->x.conn == NULL)
+        return UV_EINVAL; /* the body stays with the request */
     return gee_exchange_read(req->ctx, &req->x, buf, n, GEE_HERE);
 }
 

@@ -64,18 +64,21 @@ typedef struct gee_pairs {
     bool parsed;
 } gee_pairs;
 
-typedef struct gee_key {
-    char *name;
+/* A key and its value: constant, shared by a request and its copies, freed by the last of them. */
+typedef struct gee_box {
+    _Atomic int refs;
     void *value;
     void (*free_value)(void *);
-} gee_key;
+    char key[];
+} gee_box;
 
 typedef struct gee_keys {
     gee_spin lock; /* over the others: sub-tasks use the keys too */
-    gee_key *at;
+    gee_box **at;
     size_t n, cap;
 } gee_keys;
 
+/* A copy (copy.c) has no connection: x.conn is NULL, and x.head_sent is set. */
 struct gee_req {
     gee_exchange x; /* first: it is what the http layer made */
     gee_engine *engine;
@@ -85,7 +88,8 @@ struct gee_req {
     gee_pair *params;
     gee_pairs query, form;
     gee_keys keys;
-    json_t *json; /* the body, once it was parsed */
+    json_t *json;       /* the body, once it was parsed */
+    const char *remote; /* once it was asked for */
 
     const gee_chain *chain;
     size_t at;        /* the link that runs */
@@ -124,6 +128,8 @@ int gee_params_keep(gee_req *req, const gee_route_entry *r, const char *const *v
                     const char *end);
 
 /* keys.c */
+gee_box *gee_box_ref(gee_box *box);
+void gee_box_unref(gee_box *box);
 void gee_keys_free(gee_keys *keys);
 
 /* chain.c */
