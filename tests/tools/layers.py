@@ -15,7 +15,7 @@ LAYERS = ["base", "runtime", "ctx", "sync", "http", "web", "middleware", "debug"
 PUBLIC = {  # which layer a public header belongs to
     "task.h": "runtime", "panic.h": "runtime", "run.h": "runtime", "ctx.h": "ctx", "chan.h": "sync", "sync.h": "sync",
     "http.h": "http", "recovery.h": "middleware", "engine.h": "web", "req.h": "web", "sse.h": "web", "debug.h": "debug",
-    "json.h": "web",
+    "json.h": "web", "multipart.h": "web",
     "gee.h": "debug",
 }
 # gee/run.h and gee/task.h are contracts of the runtime, in part kept by ctx and sync

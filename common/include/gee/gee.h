@@ -8,6 +8,7 @@
 #include "gee/engine.h"
 #include "gee/http.h"
 #include "gee/json.h"
+#include "gee/multipart.h"
 #include "gee/panic.h"
 #include "gee/recovery.h"
 #include "gee/req.h"

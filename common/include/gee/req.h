@@ -30,7 +30,12 @@ const char *gee_route(const gee_req *req);  /* the pattern that matched; NULL: n
 const char *gee_param(const gee_req *req, const char *name); /* NULL: not in the pattern */
 /* The first of that name, or NULL. Percent-decoded, + is a space. */
 const char *gee_query(gee_req *req, const char *name);
-/* From a body of application/x-www-form-urlencoded, which is read at the first call. */
+/*
+ * From a body of application/x-www-form-urlencoded or multipart/form-data, which is read
+ * at the first call. Of the latter, files are read over (gee/multipart.h is for them,
+ * instead of this), and the fields may have 1 MiB together, in 1000 parts. A body that is
+ * malformed, too large or incomplete is a form without fields.
+ */
 const char *gee_form(gee_req *req, const char *name);
 const char *gee_header(const gee_req *req, const char *name); /* any case; NULL: not there */
 /* Who is at the other end of the connection: "192.0.2.1:4711", "[2001:db8::1]:4711"; ""

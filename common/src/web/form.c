@@ -1,4 +1,5 @@
 /* Names and values: the query, and a form in the body. */
+#include "gee/multipart.h"
 #include "web/web.h"
 #include <string.h>
 #include <strings.h>
@@ -57,14 +58,64 @@ const char *gee_query(gee_req *req, const char *name) {
     return find_pair(&req->query, name);
 }
 
-const char *gee_form(gee_req *req, const char *name) {
+/* --- a form in the body --- */
+
+enum { FORM_BYTES = 1024 * 1024 };
+
+static int add_pair(gee_req *req, size_t *cap, const char *name, const char *value) {
+    gee_pairs *ps = &req->form;
+    if (ps->n == *cap) {
+        size_t more = *cap ? 2 * *cap : 8;
+        ps->at =
+            gee_arena_grow(req->x.arena, ps->at, *cap * sizeof(gee_pair), more * sizeof(gee_pair));
+        if (ps->at == NULL)
+            return UV_ENOMEM;
+        *cap = more;
+    }
+    const char *own = gee_arena_strndup(req->x.arena, name, strlen(name));
+    ps->at[ps->n] = (gee_pair){own, value};
+    ps->n += own != NULL;
+    return own ? 0 : UV_ENOMEM;
+}
+
+/* The fields of a multipart form that are no files; those are read over. */
+static int take_fields(gee_req *req) {
+    gee_multipart *mp;
+    const gee_part *part;
+    const char *text;
+    size_t n, left = FORM_BYTES, cap = 0;
+    int rc = gee_multipart_open(req, NULL, &mp);
+    while (rc == 0 && (rc = gee_multipart_next(mp, &part)) > 0) {
+        rc = 0;
+        if (part->filename)
+            continue;
+        rc = left ? gee_part_text(mp, left, &text, &n) : UV_E2BIG;
+        if (rc == 0)
+            left -= n;
+        if (rc == 0 && strlen(text) == n) /* a string could not hold another one */
+            rc = add_pair(req, &cap, part->name, text);
+    }
+    return rc;
+}
+
+static int take_urlencoded(gee_req *req) {
     static const char type[] = "application/x-www-form-urlencoded";
+    const char *is = gee_header(req, "content-type"), *body;
+    size_t n;
+    if (is == NULL || strncasecmp(is, type, sizeof(type) - 1) != 0)
+        return UV_ENOTSUP;
+    int rc = gee_body(req, &body, &n);
+    return rc < 0 ? rc : parse_pairs(req, &req->form, body, n);
+}
+
+const char *gee_form(gee_req *req, const char *name) {
     if (!req->form.parsed) {
-        const char *is = gee_header(req, "content-type"), *body;
-        size_t n;
         req->form.parsed = true;
-        if (is && strncasecmp(is, type, sizeof(type) - 1) == 0 && gee_body(req, &body, &n) == 0)
-            parse_pairs(req, &req->form, body, n);
+        int rc = take_urlencoded(req);
+        if (rc == UV_ENOTSUP)
+            rc = take_fields(req);
+        if (rc < 0)
+            req->form.n = 0; /* of half a form nobody knows what is missing */
     }
     return find_pair(&req->form, name);
 }

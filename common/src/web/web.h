@@ -90,6 +90,7 @@ struct gee_req {
     gee_keys keys;
     json_t *json;       /* the body, once it was parsed */
     const char *remote; /* once it was asked for */
+    bool multipart;     /* the body was opened as one */
 
     const gee_chain *chain;
     size_t at;        /* the link that runs */
@@ -131,6 +132,10 @@ int gee_params_keep(gee_req *req, const gee_route_entry *r, const char *const *v
 gee_box *gee_box_ref(gee_box *box);
 void gee_box_unref(gee_box *box);
 void gee_keys_free(gee_keys *keys);
+
+/* upload.c */
+struct gee_multipart;
+gee_req *gee_multipart_req(struct gee_multipart *mp);
 
 /* chain.c */
 int gee_chain_add(gee_chain *c, gee_handler fn, void *arg);
