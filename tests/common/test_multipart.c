@@ -154,24 +154,14 @@ static void test_every_cut_of_a_body_says_the_same(void **state) {
     free(s.text);
 }
 
+#define FORTY_ "1234567890123456789012345678901234567890"
+static const char seventy[] = FORTY_ "123456789012345678901234567890";
+static const char seventy_one[] = FORTY_ "1234567890123456789012345678901";
+
 static void test_long_boundaries_and_strange_ones(void **state) {
-    static const char *const good[] = {"-",
-                                       "--",
-                                       "b-",
-                                       "-b",
-                                       "0'()+_,-./:=?",
-                                       "a b",
-                                       "1234567890123456789012345678901234567890"
-                                       "123456789012345678901234567890"};
-    static const char *const bad[] = {"",
-                                      " ",
-                                      "a ",
-                                      "a\"",
-                                      "a\r\nb",
-                                      "\xc3\xa4",
-                                      "a;b",
-                                      "1234567890123456789012345678901234567890"
-                                      "1234567890123456789012345678901"};
+    static const char *const good[] = {"-", "--", "b-", "-b", "0'()+_,-./:=?", "a b", seventy};
+    static const char *const bad[] = {"",       " ",        "a ",  "a\"",
+                                      "a\r\nb", "\xc3\xa4", "a;b", seventy_one};
     char body[512], head[HEAD];
     gee_mp p;
     (void)state;

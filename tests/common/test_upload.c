@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +18,16 @@
 #define END "--b--\r\n"
 
 static char dir[64]; /* of this program's files */
-static const char *file_in(const char *name) {
-    static char path[128];
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
+struct path {
+    char s[128];
+};
+
+static struct path file_in_dir(const char *name) {
+    struct path path;
+    snprintf(path.s, sizeof(path.s), "%s/%s", dir, name);
     return path;
 }
+#define file_in(name) file_in_dir(name).s
 
 /* How many entries it has. */
 static int entries(void) {
@@ -90,10 +96,8 @@ static void count(gee_req *req) {
         gee_string(req, 200, "%d", n);
 }
 
-static struct {
-    int rc;
-    uint64_t limit;
-} last;
+static atomic_int last_rc;
+static atomic_llong save_limit;
 
 static void save(gee_req *req) {
     gee_multipart *mp;
@@ -101,10 +105,10 @@ static void save(gee_req *req) {
     int rc = gee_multipart_open(req, NULL, &mp), saved = 0;
     while (rc == 0 && (rc = gee_multipart_next(mp, &part)) > 0) {
         const char *name = gee_part_basename(mp);
-        rc = name ? gee_part_save(mp, AT_FDCWD, file_in(name), last.limit) : 0;
+        rc = name ? gee_part_save(mp, AT_FDCWD, file_in(name), (uint64_t)save_limit) : 0;
         saved += rc == 0 && name;
     }
-    last.rc = rc;
+    last_rc = rc;
     if (rc < 0)
         answer_error(req, rc);
     else
@@ -325,7 +329,7 @@ T_SITE(test_a_form_has_its_fields, routes)
 static void test_saving_body(gee_ctx *ctx, t_conn *c, int port) {
     struct stat st;
     (void)port;
-    last.limit = 0;
+    save_limit = 0;
     T_EQ(t_post(ctx, c, "/save", TYPE, PART("name=f; filename=x", "12345") END), 200);
     T_EQ(size_of("x"), 5);
     T_EQ(stat(file_in("x"), &st), 0);
@@ -387,7 +391,7 @@ static void test_a_client_that_leaves_takes_its_file_along_body(gee_ctx *ctx, t_
     (void)c;
     for (int way = 0; way < 4; way++) {
         t_conn *d = t_dial(port, 0);
-        last.rc = 0;
+        last_rc = 0;
         t_puts(ctx, d, half);
         t_send(ctx, d, much, sizeof(much));
         gee_sleep(ctx, 10);
@@ -406,9 +410,9 @@ static void test_a_client_that_leaves_takes_its_file_along_body(gee_ctx *ctx, t_
             t_close(ctx, d);
         T_EQ(before, 1); /* the temporary name */
         T_EQ(after, 0);
-        T_CHECK(last.rc < 0);
+        T_CHECK(last_rc < 0);
         if (way == 2)
-            T_RC(last.rc, UV_ETIMEDOUT);
+            T_RC(last_rc, UV_ETIMEDOUT);
     }
 }
 
@@ -422,9 +426,9 @@ static void test_a_file_beyond_a_limit_is_gone_body(gee_ctx *ctx, t_conn *c, int
     memset(body, 'x', sizeof(body));
     memcpy(body, PART("name=f; filename=x", ""), strlen(PART("name=f; filename=x", "")) - 2);
     strcpy(body + LONG, "\r\n" END);
-    last.limit = 200 * 1024;
+    save_limit = 200 * 1024;
     int over = t_post(ctx, c, "/save", TYPE, body);
-    last.limit = 0;
+    save_limit = 0;
     T_EQ(over, 413);
     T_EQ(entries(), 0);
     /* The disk is full: for this process it is, after 100 KB. */

@@ -23,7 +23,7 @@ enum { GEE_JSON_DEPTH = 128 };
  * limit: bytes; 0: 1 MiB. Parks while the body comes. 0, or
  *   UV_ENOTSUP  its Content-Type is neither application/json nor anything+json
  *   UV_E2BIG    more than limit, or than body_bytes
- *   UV_EINVAL   empty, or not such JSON as above
+ *   UV_EINVAL   empty, or not such JSON as above; or read before by other means
  *   UV_ENOMEM, and what gee_body_read returns
  * All of them have their status in gee_body_status.
  */

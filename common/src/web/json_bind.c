@@ -92,7 +92,9 @@ static json_t *as_string(char *text) {
 
 static int refuse(gee_req *req, int rc, char *text) {
     gee_abort(req);
-    gee_json(req, gee_body_status(rc), "{s:o}", "error", as_string(text));
+    int said = gee_json(req, gee_body_status(rc), "{s:o}", "error", as_string(text));
+    if (said < 0 && said != UV_EALREADY)
+        gee_fail(req, gee_body_status(rc)); /* no memory for words */
     return rc;
 }
 
