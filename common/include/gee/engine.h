@@ -87,6 +87,20 @@ int gee_listen(gee_engine *e, const char *host, int port, const gee_limits *limi
                gee_server **out);
 
 /*
+ * Serves e on a socket that listens already, which somebody else has opened: TCP or a
+ * Unix domain stream, for instance one of gee_listen_fds (gee/config.h). All workers
+ * accept from it. Call from a task.
+ *
+ * On success the server takes fd over: it is closed, and the server goes on with
+ * descriptors of its own. On an error fd is still the caller's. In both cases the
+ * socket is non-blocking from then on, for all who share it. The name of a Unix domain
+ * socket in the file system stays there; gee_server_port is 0 for it.
+ * 0, the engine's error, UV_EBADF, UV_ENOTSOCK; UV_EINVAL: it does not listen, or is of
+ * another kind; UV_EMFILE; UV_ENOTSUP: in simulation.
+ */
+int gee_listen_fd(gee_engine *e, int fd, const gee_limits *limits, gee_server **out);
+
+/*
  * For a whole program: runs the runtime, listens, says so on stdout, and shuts
  * down on SIGINT or SIGTERM. An error is said on stderr. 0, or the error.
  */

@@ -236,8 +236,14 @@ int gee_conn_flush(gee_ctx *ctx, gee_conn *c, const void *body, size_t n, gee_si
 const char *gee_date_line(size_t *len);
 
 /* server.c */
-int gee_server_start(const gee_http_handler *h, const gee_limits *limits, const char *host,
-                     int port, gee_server **out);
+typedef struct gee_address {
+    const char *host; /* NULL: */
+    int fd;           /* a socket that listens; stays the caller's */
+    int port;
+} gee_address;
+
+int gee_server_start(const gee_http_handler *h, const gee_limits *limits, const gee_address *at,
+                     gee_server **out);
 void gee_server_unref(gee_server *srv);
 
 #endif

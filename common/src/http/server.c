@@ -1,6 +1,7 @@
 /*
- * The server: one part on each worker, with its own listening socket
- * (SO_REUSEPORT spreads the connections) and its own connections.
+ * The server: one part on each worker, with its own connections and its own listening
+ * socket (SO_REUSEPORT spreads the connections), or its own descriptor of a socket
+ * that was passed (then whoever is first takes a connection).
  */
 #include "base/tools.h"
 #include "gee/run.h"
@@ -51,7 +52,7 @@ struct on_all {
     gee_server *srv;
     void (*fn)(gee_server_part *part, struct on_all *all);
     gee_waitgroup done;
-    const char *host;
+    const gee_address *at;
     int rc;
 };
 
@@ -101,7 +102,8 @@ static void listen_here(gee_server_part *part, struct on_all *all) {
                            : part == &srv->parts[0] ? GEE_SHARE_FIRST
                                                     : GEE_SHARE_NEXT;
     int rc = gee_simulated() ? gee_listen_sim(l, srv->port)
-                             : gee_listen_tcp(l, all->host, srv->port, share);
+             : all->at->host ? gee_listen_tcp(l, all->at->host, srv->port, share)
+                             : gee_listen_passed(l, all->at->fd);
     if (rc == 0) {
         part->listening = true;
         srv->port = l->port; /* port 0 is chosen once, for all */
@@ -117,14 +119,14 @@ static void stop_listening(gee_server_part *part, struct on_all *all) {
     part->listening = false;
 }
 
-int gee_server_start(const gee_http_handler *h, const gee_limits *limits, const char *host,
-                     int port, gee_server **out) {
+int gee_server_start(const gee_http_handler *h, const gee_limits *limits, const gee_address *at,
+                     gee_server **out) {
     gee_server *srv = calloc(1, sizeof(*srv));
     if (srv == NULL)
         return UV_ENOMEM;
     srv->handler = *h;
     srv->limits = with_defaults(limits);
-    srv->port = port;
+    srv->port = at->port;
     atomic_init(&srv->refs, 1);
     srv->parts = calloc((size_t)gee_workers(), sizeof(*srv->parts));
     srv->nparts = srv->parts ? gee_workers() : 0;
@@ -137,7 +139,7 @@ int gee_server_start(const gee_http_handler *h, const gee_limits *limits, const 
         if (part->ctx == NULL)
             rc = UV_ENOMEM;
     }
-    struct on_all all = {.srv = srv, .fn = listen_here, .host = host};
+    struct on_all all = {.srv = srv, .fn = listen_here, .at = at};
     gee_race_release(srv);
     if (rc == 0)
         rc = on_all(&all);

@@ -43,7 +43,19 @@ static void before_poll(uv_prepare_t *prepare) {
         uv_stop(&w->loop); /* until this uv_run returns */
 }
 
+/*
+ * With its first stream a loop opens a descriptor that it keeps (libuv's reserve for an
+ * accept of its own). Opened here, it is not taken for something a connection left.
+ */
+static void open_reserve(gee_worker *w) {
+    uv_tcp_t first;
+    if (uv_tcp_init(&w->loop, &first) == 0)
+        uv_close((uv_handle_t *)&first, NULL);
+    uv_run(&w->loop, UV_RUN_NOWAIT); /* what is on this stack is closed when it returns */
+}
+
 static int real_start(gee_worker *w) {
+    open_reserve(w);
     uv_prepare_init(&w->loop, &w->prepare);
     return uv_prepare_start(&w->prepare, before_poll);
 }

@@ -1,6 +1,5 @@
-/* The transport over libuv TCP. */
+/* The transport over libuv: TCP, and stream sockets of the Unix domain. */
 #include "runtime/transport.h"
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -8,7 +7,11 @@
 
 typedef struct tcp_io {
     gee_io io;
-    uv_tcp_t tcp;
+    union {
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } u;
     uv_write_t write;
     uv_shutdown_t shutdown;
 } tcp_io;
@@ -18,7 +21,7 @@ static tcp_io *of(gee_io *io) {
 }
 
 static uv_stream_t *stream(gee_io *io) {
-    return (uv_stream_t *)&of(io)->tcp;
+    return &of(io)->u.stream;
 }
 
 /* One buffer for all: a read is over before the next one starts. */
@@ -59,14 +62,16 @@ static void tcp_shutdown(gee_io *io) {
     uv_shutdown(&of(io)->shutdown, stream(io), NULL); /* an error shows in what follows */
 }
 
+/* Its descriptor is free again: someone may be waiting for one. */
 static void on_close(uv_handle_t *h) {
     gee_io *io = h->data;
     io->handler->on_close(io);
     free(of(io));
+    gee_listeners_resume(h->loop->data);
 }
 
 static void tcp_close(gee_io *io) {
-    uv_close((uv_handle_t *)&of(io)->tcp, on_close);
+    uv_close((uv_handle_t *)stream(io), on_close);
 }
 
 static void tcp_reset(gee_io *io) {
@@ -91,9 +96,14 @@ static void address_text(const struct sockaddr_storage *addr, char *buf, size_t 
 
 static void tcp_peer(gee_io *io, char *buf, size_t size) {
     struct sockaddr_storage addr = {0};
-    int len = sizeof(addr);
-    uv_tcp_getpeername(&of(io)->tcp, (struct sockaddr *)&addr, &len);
-    address_text(&addr, buf, size);
+    socklen_t len = sizeof(addr);
+    uv_os_fd_t fd = -1;
+    uv_fileno((uv_handle_t *)stream(io), &fd);
+    getpeername(fd, (struct sockaddr *)&addr, &len);
+    if (addr.ss_family == AF_UNIX)
+        snprintf(buf, size, "unix");
+    else
+        address_text(&addr, buf, size);
 }
 
 static const gee_io_ops tcp_ops = {tcp_read_start, tcp_read_stop, tcp_try_write, tcp_write,
@@ -104,109 +114,32 @@ static void on_refused(uv_handle_t *h) {
     free(of(h->data));
 }
 
-static void on_connection(uv_stream_t *server, int status) {
-    gee_listener *l = server->data;
-    tcp_io *t = status < 0 ? NULL : calloc(1, sizeof(*t));
-    if (t == NULL)
-        return; /* libuv keeps the connection and asks again */
-    t->io.ops = &tcp_ops;
-    uv_tcp_init(server->loop, &t->tcp);
-    t->tcp.data = &t->io;
-    if (uv_accept(server, (uv_stream_t *)&t->tcp) < 0) {
-        uv_close((uv_handle_t *)&t->tcp, on_refused);
-        return;
-    }
-    uv_tcp_nodelay(&t->tcp, 1);
-    l->on_accept(l, &t->io);
+static int open_pipe(uv_loop_t *loop, tcp_io *t, int fd) {
+    uv_pipe_init(loop, &t->u.pipe, 0);
+    return uv_pipe_open(&t->u.pipe, fd);
 }
 
-/* By hand: libuv learned SO_REUSEPORT only in 1.49. */
-static int bound_socket(const struct sockaddr *addr, socklen_t len, bool share) {
-    int on = 1;
-    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-        (!share || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
-        bind(fd, addr, len) == 0)
-        return fd;
-    int err = -errno;
-    close(fd);
-    return err;
-}
-
-/*
- * Two programs that both share a port would each get some of its connections. So
- * the port is first bound unshared, which fails if anyone has it.
- */
-static int shared_socket(const struct sockaddr *addr, socklen_t len, bool first) {
-    int probe = first ? bound_socket(addr, len, false) : 0;
-    if (probe < 0)
-        return probe;
-    if (first)
-        close(probe);
-    return bound_socket(addr, len, true);
-}
-
-static void on_listener_closed(uv_handle_t *h) {
-    gee_listener *l = h->data;
-    if (l->on_close)
-        l->on_close(l);
-}
-
-static void deferred_close(gee_work *work) {
-    gee_listener *l = gee_container(work, gee_listener, closing);
-    if (l->on_close)
-        l->on_close(l);
-}
-
-/* There is no handle to close: on_close comes from the loop all the same. */
-static int close_later(gee_listener *l, int err) {
-    l->closing.fn = deferred_close;
-    gee_defer(&l->closing);
-    return err;
-}
-
-static int parse_address(const char *host, int port, struct sockaddr_storage *addr,
-                         socklen_t *len) {
-    *len = sizeof(struct sockaddr_in);
-    if (uv_ip4_addr(host, port, (struct sockaddr_in *)addr) == 0)
-        return 0;
-    *len = sizeof(struct sockaddr_in6);
-    return uv_ip6_addr(host, port, (struct sockaddr_in6 *)addr);
-}
-
-int gee_listen_tcp(gee_listener *l, const char *host, int port, enum gee_share share) {
-    struct sockaddr_storage addr = {0};
-    socklen_t len;
-    int rc = parse_address(host, port, &addr, &len);
-    if (rc < 0)
-        return close_later(l, rc);
-    const struct sockaddr *sa = (const struct sockaddr *)&addr;
-    int fd = share == GEE_ALONE ? bound_socket(sa, len, false)
-                                : shared_socket(sa, len, share == GEE_SHARE_FIRST);
-    if (fd < 0)
-        return close_later(l, fd);
-    uv_tcp_init(&gee_worker_self()->loop, &l->u.tcp);
-    l->u.tcp.data = l;
-    rc = uv_tcp_open(&l->u.tcp, fd);
-    if (rc < 0) {
-        close(fd);
-    } else if ((rc = uv_listen((uv_stream_t *)&l->u.tcp, GEE_BACKLOG, on_connection)) == 0) {
-        getsockname(fd, (struct sockaddr *)&addr, &len);
-        l->port = ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
-                                                   : ((struct sockaddr_in *)&addr)->sin_port);
-        return 0;
-    }
-    uv_close((uv_handle_t *)&l->u.tcp, on_listener_closed);
+static int open_tcp(uv_loop_t *loop, tcp_io *t, int fd) {
+    uv_tcp_init(loop, &t->u.tcp);
+    int rc = uv_tcp_open(&t->u.tcp, fd);
+    if (rc == 0)
+        uv_tcp_nodelay(&t->u.tcp, 1);
     return rc;
 }
 
-void gee_listener_close(gee_listener *l) {
-    if (!l->simulated) {
-        uv_close((uv_handle_t *)&l->u.tcp, on_listener_closed);
-        return;
+gee_io *gee_io_open(int fd, int domain) {
+    uv_loop_t *loop = &gee_worker_self()->loop;
+    tcp_io *t = calloc(1, sizeof(*t));
+    if (t == NULL) {
+        close(fd);
+        return NULL;
     }
-    gee_list_del(&l->u.sim);
-    close_later(l, 0);
+    t->io.ops = &tcp_ops;
+    int rc = domain == AF_UNIX ? open_pipe(loop, t, fd) : open_tcp(loop, t, fd);
+    t->u.stream.data = &t->io;
+    if (rc == 0)
+        return &t->io;
+    close(fd);
+    uv_close((uv_handle_t *)&t->u.stream, on_refused);
+    return NULL;
 }

@@ -1,5 +1,5 @@
 /*
- * The transport seam: a byte stream with callbacks, over libuv TCP or in memory.
+ * The transport seam: a byte stream with callbacks, over a socket or in memory.
  *
  * An io belongs to the worker that made it. Callbacks come from that worker's
  * loop, never from inside a call on the io. At most one write is under way.
@@ -46,21 +46,32 @@ struct gee_io {
     void *data;                    /* the handler's */
 };
 
-/* A listening address: calls on_accept for each new connection, on the loop. */
+/*
+ * A listening socket: calls on_accept for each new connection, on the loop. When the
+ * process has no descriptor or no memory for one more, accepting pauses: the clients
+ * wait in the kernel's backlog, and are taken when a connection of this worker has
+ * closed, or after GEE_ACCEPT_PAUSE_MS.
+ */
 typedef struct gee_listener {
     void (*on_accept)(struct gee_listener *l, gee_io *io);
     void (*on_close)(struct gee_listener *l); /* it may be freed; also after a failed start */
     void *data;
     union {
-        uv_tcp_t tcp;
+        uv_poll_t poll;
         gee_list sim; /* in the table of simulated listeners */
     } u;
+    gee_list paused; /* in the worker's list, while it is */
+    gee_timer retry;
     gee_work closing;
-    int port;
+    int fd, domain, port;
     bool simulated;
 } gee_listener;
 
-enum { GEE_BACKLOG = 1024 };
+enum {
+    GEE_BACKLOG = 1024,
+    GEE_ACCEPT_AT_ONCE = 64, /* before the loop looks at its other sockets again */
+    GEE_ACCEPT_PAUSE_MS = 100,
+};
 
 /*
  * Listens on host (an IPv4 or IPv6 address) and port, of this worker; port 0:
@@ -70,9 +81,22 @@ enum { GEE_BACKLOG = 1024 };
  */
 enum gee_share { GEE_ALONE, GEE_SHARE_FIRST, GEE_SHARE_NEXT };
 int gee_listen_tcp(gee_listener *l, const char *host, int port, enum gee_share share);
+/*
+ * Accepts from a socket that listens already: of TCP or of the Unix domain. It takes a
+ * descriptor of its own; fd stays the caller's, but is non-blocking from then on.
+ * UV_EBADF, UV_ENOTSOCK, UV_EINVAL: it does not listen, or is no stream socket of
+ * these domains; UV_EMFILE, … On an error on_close comes all the same.
+ */
+int gee_listen_passed(gee_listener *l, int fd);
 /* The same inside the simulation; host does not matter. */
 int gee_listen_sim(gee_listener *l, int port);
 void gee_listener_close(gee_listener *l);
+
+/* A descriptor of w was closed: its paused listeners may try again. */
+void gee_listeners_resume(gee_worker *w);
+
+/* An accepted socket as an io of the calling worker. Takes over fd. NULL: fd was closed. */
+gee_io *gee_io_open(int fd, int domain);
 
 /*
  * Simulation: connects to the listener of `port`; the other end is handed to its

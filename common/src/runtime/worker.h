@@ -56,6 +56,7 @@ struct gee_worker {
     gee_work *deferred, **deferred_end; /* work to do on the loop, in order */
     gee_list tasks;
     gee_list starved; /* no memory for a stack yet */
+    gee_list paused;  /* listeners: no descriptor for a connection yet */
     gee_task *current;
     gee_stack_cache stacks;
     gee_panic_info panic; /* of the task that is about to end by it */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void not_found(gee_req *req) {
     gee_fail(req, 404);
@@ -133,13 +134,26 @@ static int close_tables(gee_engine *e) {
     return rc;
 }
 
-int gee_listen(gee_engine *e, const char *host, int port, const gee_limits *limits,
-               gee_server **out) {
+static int start(gee_engine *e, const gee_address *at, const gee_limits *limits, gee_server **out) {
     const gee_http_handler h = {sizeof(gee_req), serve, e};
     int rc = close_tables(e);
-    if (rc == 0 && (port < 0 || port > 65535))
-        rc = UV_EINVAL; /* of a larger one, 16 bits would be taken */
-    return rc < 0 ? rc : gee_server_start(&h, limits, host, port, out);
+    return rc < 0 ? rc : gee_server_start(&h, limits, at, out);
+}
+
+int gee_listen(gee_engine *e, const char *host, int port, const gee_limits *limits,
+               gee_server **out) {
+    const gee_address at = {.host = host, .port = port};
+    if (host == NULL || port < 0 || port > 65535)
+        return UV_EINVAL; /* of a larger one, 16 bits would be taken */
+    return start(e, &at, limits, out);
+}
+
+int gee_listen_fd(gee_engine *e, int fd, const gee_limits *limits, gee_server **out) {
+    const gee_address at = {.fd = fd};
+    int rc = gee_simulated() ? UV_ENOTSUP : start(e, &at, limits, out);
+    if (rc == 0)
+        close(fd); /* each worker has its own */
+    return rc;
 }
 
 /* --- a whole program --- */
