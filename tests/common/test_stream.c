@@ -372,8 +372,8 @@ static void shutdown_body(gee_ctx *ctx, void *arg) {
     bool whole = strstr(t_all(ctx, c), "\r\n\r\n0\r\n\r\n") != NULL;
     t_close(ctx, c);
     T_RC(rc, 0);
-    T_CHECK(!whole); /* the stream did not end by itself, and its client can tell */
-    T_EQ(gee_now_ms() - begin, 300);
+    T_CHECK(!whole);               /* the stream did not end by itself, and its client can tell */
+    T_EQ(gee_now_ms() - begin, 0); /* nobody waits for a stream */
     T_RC(atomic_load(&ended_with), UV_ECANCELED);
 }
 

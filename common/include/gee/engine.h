@@ -101,9 +101,19 @@ int gee_listen(gee_engine *e, const char *host, int port, const gee_limits *limi
 int gee_listen_fd(gee_engine *e, int fd, const gee_limits *limits, gee_server **out);
 
 /*
- * For a whole program: runs the runtime, listens, says so on stdout, and shuts
- * down on SIGINT or SIGTERM. An error is said on stderr. 0, or the error.
+ * For a whole program: runs the runtime, listens, says so on stdout, serves, and ends
+ * after SIGINT or SIGTERM:
+ *   readiness turns false (gee/health.h); it goes on serving for lame_ms, in which load
+ *   balancers notice; then gee_server_shutdown. A second signal of these ends the
+ *   process at once, as it does in a program that does not handle it.
+ * 0 after a graceful end, or the error, said on stderr.
+ *
+ * host, port and limits (NULL: the defaults) are the program's; the environment
+ * overrides them, and sockets that a service manager has passed override the address
+ * (all in gee/config.h). If that is malformed nothing starts: UV_EINVAL.
  */
+int gee_engine_run_with(gee_engine *e, const char *host, int port, const gee_limits *limits);
+/* The same with limits NULL. */
 int gee_engine_run(gee_engine *e, const char *host, int port);
 
 #endif

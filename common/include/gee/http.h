@@ -18,6 +18,7 @@ typedef struct gee_limits {
     uint64_t write_ms;   /* for the client to take what was written; 30 s; the connection ends */
     uint64_t idle_ms;    /* between two requests; 60 s; the connection ends */
     uint64_t drain_ms;   /* for running requests at a shutdown; 10 s; they are cancelled */
+    uint64_t lame_ms;    /* between a signal and the shutdown in gee_engine_run; none */
 } gee_limits;
 
 typedef struct gee_server gee_server;
@@ -26,8 +27,9 @@ typedef struct gee_server gee_server;
 int gee_server_port(const gee_server *srv);
 
 /*
- * Graceful shutdown: no new connection is accepted, idle ones are closed, running
- * requests have drain_ms to finish. Then their ctxs are cancelled, with the cause
+ * Graceful shutdown: no new connection is accepted, idle ones are closed, the ctxs of
+ * streams are cancelled at once (gee_endless in gee/req.h), and the other requests have
+ * drain_ms to finish. Then their ctxs are cancelled too, all with the cause
  * UV_ESHUTDOWN, and they have one more second. Frees srv. Call once, from a task.
  * 0, or UV_ETIMEDOUT: requests are still running; the connections are cut.
  */

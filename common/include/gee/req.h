@@ -22,6 +22,14 @@ gee_ctx *gee_req_ctx(gee_req *req);
 /* The ctx for those who come after in the chain; a middleware puts the old one back. */
 void gee_req_set_ctx(gee_req *req, gee_ctx *ctx);
 
+/*
+ * Says that this request has no end of its own: from now on its ctx ends (cause
+ * UV_ESHUTDOWN) as soon as the server begins to shut down, and not only when drain_ms
+ * is over. gee_stream and gee_sse say so; a handler with such a loop of its own should.
+ * Call from the request's task.
+ */
+void gee_endless(gee_req *req);
+
 /* --- the request --- */
 
 const char *gee_method(const gee_req *req);

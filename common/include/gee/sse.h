@@ -1,7 +1,8 @@
 /*
  * Streams, and server-sent events (WHATWG HTML, 9.2).
  *
- * The contract that a stream keeps: it ends as soon as its request's ctx does.
+ * The contract that a stream keeps: it ends as soon as its request's ctx does, and
+ * its ctx ends as soon as the server begins to shut down.
  * A client that has gone, a deadline, a shutdown: whatever the stream is doing
  * at that moment, sleeping, writing or parked for a slow client, it stops, and
  * nothing of it is left.

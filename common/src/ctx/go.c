@@ -1,11 +1,11 @@
 /* Starting tasks under a ctx, and the runtime with its first one. */
 #include "base/count.h"
+#include "base/env.h"
 #include "base/tools.h"
 #include "ctx/ctx.h"
 #include "gee/run.h"
 #include "runtime/worker.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 /* Who waits for this task under the same ctx would wait for ever. */
 static void end_owner(gee_task *t, const gee_panic_info *info) {
@@ -78,28 +78,11 @@ static void first_task(gee_ctx *root, void *arg) {
     atomic_store(&rt->main_done, true);
 }
 
-/* An environment variable as a number from lo to hi; unset: `unset`. False, said so: neither. */
-static bool env_number(const char *name, uint64_t unset, uint64_t lo, uint64_t hi, uint64_t *out) {
-    const char *text = getenv(name);
-    *out = unset;
-    if (text == NULL || *text == '\0')
-        return true;
-    char *end;
-    unsigned long long n = strtoull(text, &end, 10);
-    if (*end == '\0' && *text != '-' && n >= lo && n <= hi) {
-        *out = n;
-        return true;
-    }
-    fprintf(stderr, "gee: %s=%s: a number from %llu to %llu is needed\n", name, text,
-            (unsigned long long)lo, (unsigned long long)hi);
-    return false;
-}
-
 static int settings(gee_runtime *rt, const gee_config *cfg, int *workers) {
-    uint64_t n, kib, seed;
-    if (!env_number("GEE_WORKERS", 1, 1, GEE_MAX_WORKERS, &n) ||
-        !env_number("GEE_STACK_KIB", 256, 16, 1024 * 1024, &kib) ||
-        !env_number("GEE_SEED", 0, 0, UINT64_MAX, &seed))
+    uint64_t n = 1, kib = 256, seed = 0;
+    if (!gee_env_get("GEE_WORKERS", (gee_env_range){GEE_ENV_PLAIN, 1, GEE_MAX_WORKERS}, &n) ||
+        !gee_env_get("GEE_STACK_KIB", (gee_env_range){GEE_ENV_PLAIN, 16, 1024 * 1024}, &kib) ||
+        !gee_env_get("GEE_SEED", (gee_env_range){GEE_ENV_PLAIN, 0, UINT64_MAX}, &seed))
         return UV_EINVAL;
     if (cfg->workers < 0 || cfg->workers > GEE_MAX_WORKERS) {
         fprintf(stderr, "gee: %d workers: 1 to %d are possible\n", cfg->workers, GEE_MAX_WORKERS);

@@ -76,6 +76,7 @@ typedef struct gee_exchange {
     bool on_wire;  /* some of it has left the buffer: it cannot be taken back */
     bool broken;   /* its end will not come: the connection ends with it, without one */
     size_t out_at; /* where it begins in the buffer */
+    bool endless;  /* it has no end of its own: a shutdown does not wait for it */
     enum { GEE_FRAME_LENGTH, GEE_FRAME_CHUNKED, GEE_FRAME_CLOSE } frame;
     bool chunk_open;
     size_t chunk_at; /* where its data begin, in what is unsent */
@@ -245,5 +246,7 @@ typedef struct gee_address {
 int gee_server_start(const gee_http_handler *h, const gee_limits *limits, const gee_address *at,
                      gee_server **out);
 void gee_server_unref(gee_server *srv);
+/* In the exchange's task: x's ctx ends as soon as the server begins to shut down. */
+void gee_exchange_endless(gee_exchange *x);
 
 #endif

@@ -167,7 +167,16 @@ static void drain(gee_server_part *part, struct on_all *all) {
         gee_conn *c = gee_container(it, gee_conn, link);
         if (!c->serving && !c->lingering)
             gee_conn_close(c);
+        else if (c->serving && c->x && c->x->endless)
+            gee_ctx_cancel(c->x->ctx, UV_ESHUTDOWN);
     }
+}
+
+/* `draining` is set before drain() runs on this worker: one of the two sees the other. */
+void gee_exchange_endless(gee_exchange *x) {
+    x->endless = true;
+    if (atomic_load(&x->conn->part->srv->draining))
+        gee_ctx_cancel(x->ctx, UV_ESHUTDOWN);
 }
 
 static void cancel_requests(gee_server_part *part, struct on_all *all) {

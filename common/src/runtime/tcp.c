@@ -65,9 +65,10 @@ static void tcp_shutdown(gee_io *io) {
 /* Its descriptor is free again: someone may be waiting for one. */
 static void on_close(uv_handle_t *h) {
     gee_io *io = h->data;
+    gee_worker *w = h->loop->data;
     io->handler->on_close(io);
     free(of(io));
-    gee_listeners_resume(h->loop->data);
+    gee_listeners_resume(w);
 }
 
 static void tcp_close(gee_io *io) {

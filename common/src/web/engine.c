@@ -1,7 +1,6 @@
 /* The engine: what stands between the HTTP server and the handlers. */
 #include "gee/run.h"
 #include "web/web.h"
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,58 +153,4 @@ int gee_listen_fd(gee_engine *e, int fd, const gee_limits *limits, gee_server **
     if (rc == 0)
         close(fd); /* each worker has its own */
     return rc;
-}
-
-/* --- a whole program --- */
-
-typedef struct program {
-    gee_engine *engine;
-    const char *host;
-    int port, rc;
-    gee_ctx *stop;
-    int open; /* signal handles */
-} program;
-
-static void on_signal(uv_signal_t *s, int signum) {
-    program *p = s->data;
-    (void)signum;
-    gee_ctx_cancel(p->stop, 0);
-}
-
-static void on_signal_closed(uv_handle_t *h) {
-    ((program *)h->data)->open--;
-}
-
-static void serve_until_signal(gee_ctx *ctx, void *arg) {
-    program *p = arg;
-    gee_server *srv;
-    uv_signal_t signals[2];
-    const int numbers[2] = {SIGINT, SIGTERM};
-    p->rc = gee_listen(p->engine, p->host, p->port, NULL, &srv);
-    if (p->rc < 0) {
-        fprintf(stderr, "gee: cannot listen on %s port %d: %s\n", p->host, p->port,
-                uv_strerror(p->rc));
-        return;
-    }
-    p->stop = gee_ctx_with_cancel(ctx);
-    for (int i = 0; i < 2; i++, p->open++) {
-        uv_signal_init(&gee_worker_self()->loop, &signals[i]);
-        signals[i].data = p;
-        uv_signal_start_oneshot(&signals[i], on_signal, numbers[i]);
-    }
-    printf("listening on http://%s:%d\n", p->host, gee_server_port(srv));
-    fflush(stdout);
-    gee_ctx_wait(p->stop);
-    p->rc = gee_server_shutdown(srv);
-    for (int i = 0; i < 2; i++)
-        uv_close((uv_handle_t *)&signals[i], on_signal_closed);
-    while (p->open > 0)
-        gee_sleep(NULL, 1);
-    gee_ctx_end(p->stop);
-}
-
-int gee_engine_run(gee_engine *e, const char *host, int port) {
-    program p = {.engine = e, .host = host, .port = port};
-    int rc = gee_run(NULL, serve_until_signal, &p);
-    return p.rc ? p.rc : rc;
 }

@@ -9,6 +9,10 @@ void gee_req_set_ctx(gee_req *req, gee_ctx *ctx) {
     req->ctx = ctx;
 }
 
+void gee_endless(gee_req *req) {
+    gee_exchange_endless(&req->x);
+}
+
 const char *gee_method(const gee_req *req) {
     return req->x.method;
 }

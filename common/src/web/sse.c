@@ -10,6 +10,7 @@
 
 int gee_stream(gee_req *req, gee_stream_step step, void *arg) {
     gee_ctx *ctx = gee_req_ctx(req);
+    gee_endless(req); /* or a shutdown would wait for it */
     int rc = gee_flush(req);
     if (strcmp(gee_method(req), "HEAD") == 0)
         return rc; /* that was all */

@@ -49,6 +49,9 @@ struct gee_engine {
     gee_link on_no_route, on_no_method;
     gee_chain no_route, no_method; /* the same behind the root's middlewares */
     gee_owned *owned;
+    struct gee_check *checks;    /* of /readyz: health.c */
+    struct gee_metrics *metrics; /* metrics.c */
+    _Atomic bool unready;        /* /readyz says so: it is going to be shut down */
     int error;
 };
 
