@@ -12,12 +12,16 @@ import re
 import sys
 
 LAYERS = ["base", "runtime", "ctx", "sync", "http", "web", "middleware", "debug"]
-PUBLIC = {  # which layer a public header belongs to
-    "task.h": "runtime", "panic.h": "runtime", "run.h": "runtime", "ctx.h": "ctx", "chan.h": "sync", "sync.h": "sync",
-    "http.h": "http", "recovery.h": "middleware", "engine.h": "web", "req.h": "web", "sse.h": "web", "debug.h": "debug",
-    "json.h": "web", "multipart.h": "web",
-    "gee.h": "debug",
+HEADERS = {  # the public headers of each layer
+    "runtime": "task.h panic.h run.h",
+    "ctx": "ctx.h",
+    "sync": "chan.h sync.h",
+    "http": "http.h config.h",
+    "web": "engine.h req.h sse.h json.h multipart.h cookie.h html.h",
+    "middleware": "recovery.h middleware.h static.h gzip.h health.h",
+    "debug": "debug.h metrics.h gee.h",
 }
+PUBLIC = {name: layer for layer, names in HEADERS.items() for name in names.split()}
 # gee/run.h and gee/task.h are contracts of the runtime, in part kept by ctx and sync
 # above it; gee/http.h, gee/engine.h and gee/req.h build on each other in this order.
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)

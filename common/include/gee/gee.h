@@ -3,9 +3,11 @@
 #define GEE_H
 
 #include "gee/chan.h"
+#include "gee/config.h"
 #include "gee/ctx.h"
 #include "gee/debug.h"
 #include "gee/engine.h"
+#include "gee/health.h"
 #include "gee/http.h"
 #include "gee/json.h"
 #include "gee/multipart.h"
