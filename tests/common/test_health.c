@@ -6,12 +6,12 @@
 #include <string.h>
 
 static atomic_int runs, now_running, most_running;
-static int answer_of_a;
+static atomic_int answer_of_a, always_good;
 
 static int settled(gee_ctx *ctx, void *arg) {
     (void)ctx;
     atomic_fetch_add(&runs, 1);
-    return *(int *)arg;
+    return atomic_load((atomic_int *)arg);
 }
 
 /* Takes 100 ms; listens. */
@@ -47,7 +47,7 @@ static void common(gee_group *root, gee_engine *e) {
     engine = e;
     atomic_store(&runs, 0);
     atomic_store(&most_running, 0);
-    answer_of_a = 0;
+    atomic_store(&answer_of_a, 0);
     gee_health_routes(root);
 }
 
@@ -112,13 +112,13 @@ static void test_a_failing_check_is_named_body(gee_ctx *ctx, int port, gee_serve
     t_conn *c = t_dial(port, 0);
     (void)srv;
     int good = t_get(ctx, c, "/readyz");
-    answer_of_a = UV_ECONNREFUSED;
+    atomic_store(&answer_of_a, UV_ECONNREFUSED);
     int bad = t_get(ctx, c, "/readyz");
     bool named = says(c, "{\"name\":\"db\",\"ok\":false,\"error\":\"ECONNREFUSED\"}") &&
                  says(c, "{\"name\":\"disk\",\"ok\":true}") &&
                  says(c, "\"ready\":false,\"draining\":false");
     int alive = t_get(ctx, c, "/healthz"); /* no reason to restart it */
-    answer_of_a = 0;
+    atomic_store(&answer_of_a, 0);
     int again = t_get(ctx, c, "/readyz");
     t_close(ctx, c);
     T_EQ(good, 200);
@@ -128,7 +128,6 @@ static void test_a_failing_check_is_named_body(gee_ctx *ctx, int port, gee_serve
     T_EQ(again, 200);
 }
 
-static int always_good;
 SITE(test_a_failing_check_is_named, {"db", 0, settled, &answer_of_a},
      {"disk", 0, settled, &always_good}, NO_MORE)
 

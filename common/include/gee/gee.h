@@ -10,6 +10,7 @@
 #include "gee/health.h"
 #include "gee/http.h"
 #include "gee/json.h"
+#include "gee/metrics.h"
 #include "gee/multipart.h"
 #include "gee/panic.h"
 #include "gee/recovery.h"

@@ -62,6 +62,8 @@ static bool serve_one(gee_conn *c) {
     gee_count(GEE_COUNT_REQS, 1);
     gee_task_set_owner(x->ctx);
     name_task(x);
+    if (x->reject)
+        gee_count(GEE_COUNT_REJECTED, 1);
     int rc = x->reject ? gee_exchange_error(x, x->reject) : handle(x);
     if (rc == 0)
         rc = gee_exchange_end(x);

@@ -1,0 +1,210 @@
+/*
+ * The figures of the runtime and of the process. Tasks and handles are a worker's own:
+ * each is asked, on its loop, and only counts, so that a scrape costs little memory
+ * however many tasks there are.
+ */
+#include "base/tools.h"
+#include "debug/metrics.h"
+#include "gee/debug.h"
+#include "gee/sync.h"
+#include "runtime/worker.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define X(id, text) +1
+enum { REASONS = 0 GEE_WAIT_REASONS(X) };
+#undef X
+
+/* What one worker says. */
+struct look {
+    gee_work work;
+    gee_worker *worker;
+    gee_waitgroup *all_in;
+    uint64_t runnable, running, waiting[REASONS], handles, paused;
+};
+
+static void count_handle(uv_handle_t *h, void *arg) {
+    struct look *l = arg;
+    gee_worker *w = l->worker;
+    if (h != (uv_handle_t *)&w->bell && h != (uv_handle_t *)&w->alarm &&
+        h != (uv_handle_t *)&w->prepare)
+        l->handles++;
+}
+
+/* None of its tasks runs meanwhile: not a race, though TSan cannot know. */
+static void look(struct look *l) {
+    gee_tsan_ignore_begin();
+    gee_list_each (it, &l->worker->tasks) {
+        const gee_task *t = gee_container(it, gee_task, all);
+        if (t->state == GEE_TASK_WAITING)
+            l->waiting[t->reason]++;
+        else if (t->state == GEE_TASK_RUNNING)
+            l->running++;
+        else
+            l->runnable++;
+    }
+    gee_list_each (it, &l->worker->paused)
+        l->paused++;
+    uv_walk(&l->worker->loop, count_handle, l);
+    gee_tsan_ignore_end();
+}
+
+static void look_posted(gee_work *work) {
+    struct look *l = gee_container(work, struct look, work);
+    look(l);
+    gee_waitgroup_done(l->all_in);
+}
+
+static void add_up(struct look *sum, const struct look *l) {
+    sum->runnable += l->runnable;
+    sum->running += l->running;
+    for (int i = 0; i < REASONS; i++)
+        sum->waiting[i] += l->waiting[i];
+    sum->handles += l->handles;
+    sum->paused += l->paused;
+}
+
+static int ask_workers(struct look *sum) {
+    gee_runtime *rt = gee_runtime_current();
+    struct look *looks = calloc((size_t)rt->nworkers, sizeof(*looks));
+    gee_waitgroup all_in = {0};
+    if (looks == NULL)
+        return UV_ENOMEM;
+    gee_waitgroup_add(&all_in, rt->nworkers - 1);
+    for (int i = 0; i < rt->nworkers; i++) {
+        looks[i].work.fn = look_posted;
+        looks[i].worker = &rt->workers[i];
+        looks[i].all_in = &all_in;
+        if (looks[i].worker == gee_worker_self())
+            look(&looks[i]);
+        else
+            gee_post(looks[i].worker, &looks[i].work);
+    }
+    gee_waitgroup_wait(NULL, &all_in);
+    for (int i = 0; i < rt->nworkers; i++)
+        add_up(sum, &looks[i]);
+    free(looks);
+    return 0;
+}
+
+static int put_tasks(gee_buf *b, const struct look *l) {
+    int rc = gee_metrics_family(b, "gee_tasks", "gauge", "Tasks by state, and what they wait for.");
+    if (rc == 0)
+        rc = gee_buf_printf(b,
+                            "gee_tasks{state=\"runnable\",reason=\"\"} %" PRIu64
+                            "\ngee_tasks{state=\"running\",reason=\"\"} %" PRIu64 "\n",
+                            l->runnable, l->running);
+    for (int i = GEE_WAIT_NONE + 1; rc == 0 && i < REASONS; i++)
+        rc = gee_buf_printf(b, "gee_tasks{state=\"waiting\",reason=\"%s\"} %" PRIu64 "\n",
+                            gee_wait_reason_text((enum gee_wait_reason)i), l->waiting[i]);
+    return rc;
+}
+
+static int put(gee_buf *b, const char *name, const char *type, const char *help, int64_t value) {
+    int rc = gee_metrics_family(b, name, type, help);
+    return rc < 0 ? rc : gee_buf_printf(b, "%s %" PRId64 "\n", name, value);
+}
+
+static int put_runtime(gee_buf *b) {
+    struct look sum = {.handles = 0};
+    gee_census c;
+    int rc = ask_workers(&sum);
+    gee_census_take(&c);
+    const struct {
+        const char *name, *type, *help;
+        int64_t value;
+    } all[] = {
+        {"http_requests_rejected_total", "counter", "Malformed or too large: no handler saw them.",
+         gee_count_sum(GEE_COUNT_REJECTED)},
+        {"gee_timers", "gauge", "Armed timers.", c.timers},
+        {"gee_handles", "gauge", "Open libuv handles.", (int64_t)sum.handles},
+        {"gee_ctxs", "gauge", "Contexts.", c.ctxs},
+        {"gee_chans", "gauge", "Channels.", c.chans},
+        {"gee_connections", "gauge", "HTTP connections.", c.conns},
+        {"gee_requests", "gauge", "HTTP requests, from their head to their response.", c.reqs},
+        {"gee_buffer_bytes", "gauge", "Bytes of buffers and arenas.", c.bytes},
+        {"gee_workers", "gauge", "Threads with a loop each.", gee_workers()},
+        {"gee_listeners_paused", "gauge", "Listening sockets that wait for a free descriptor.",
+         (int64_t)sum.paused},
+        {"process_open_fds", "gauge", "Open file descriptors.", c.fds},
+    };
+    if (rc == 0)
+        rc = put_tasks(b, &sum);
+    for (size_t i = 0; rc == 0 && i < sizeof(all) / sizeof(*all); i++)
+        rc = put(b, all[i].name, all[i].type, all[i].help, all[i].value);
+    return rc;
+}
+
+/* --- the process --- */
+
+/* The nth field (from 0) of a line that numbers make up; -1: not there. */
+static int64_t field_of(const char *text, int n) {
+    long long value = -1;
+    while (n-- > 0 && text)
+        text = (text = strchr(text, ' ')) ? text + 1 : NULL;
+    return text && sscanf(text, "%lld", &value) == 1 ? value : -1;
+}
+
+static const char *read_line(const char *path, char *buf, size_t size) {
+    FILE *f = fopen(path, "re");
+    const char *line = f ? fgets(buf, (int)size, f) : NULL;
+    if (f)
+        fclose(f);
+    return line;
+}
+
+static int64_t resident_bytes(void) {
+    char buf[256];
+    const char *line = read_line("/proc/self/statm", buf, sizeof(buf));
+    int64_t pages = line ? field_of(line, 1) : -1;
+    return pages < 0 ? -1 : pages * sysconf(_SC_PAGESIZE);
+}
+
+/* Unix time. The kernel counts from the boot: field 22 of stat, the 20th behind the name. */
+static int64_t start_seconds(void) {
+    char buf[1024];
+    struct timespec now, up;
+    const char *line = read_line("/proc/self/stat", buf, sizeof(buf));
+    const char *behind = line ? strrchr(line, ')') : NULL;
+    int64_t ticks = behind && behind[1] ? field_of(behind + 2, 19) : -1;
+    if (ticks < 0)
+        return -1;
+    clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(CLOCK_BOOTTIME, &up);
+    return now.tv_sec - up.tv_sec + ticks / sysconf(_SC_CLK_TCK);
+}
+
+static int put_cpu(gee_buf *b) {
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    int64_t us = (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec +
+                 u.ru_stime.tv_usec;
+    int rc = gee_metrics_family(b, "process_cpu_seconds_total", "counter", "User and system time.");
+    return rc < 0 ? rc
+                  : gee_buf_printf(b, "process_cpu_seconds_total %" PRId64 ".%06" PRId64 "\n",
+                                   us / 1000000, us % 1000000);
+}
+
+/* What the system does not tell (no /proc) is left out. */
+static int put_known(gee_buf *b, const char *name, const char *help, int64_t value) {
+    return value < 0 ? 0 : put(b, name, "gauge", help, value);
+}
+
+int gee_metrics_put_process(gee_buf *b) {
+    struct rlimit fds = {0};
+    int rc = put_runtime(b);
+    if (rc == 0 && getrlimit(RLIMIT_NOFILE, &fds) == 0 && fds.rlim_cur != RLIM_INFINITY)
+        rc = put_known(b, "process_max_fds", "Limit of open file descriptors.",
+                       (int64_t)fds.rlim_cur);
+    if (rc == 0)
+        rc = put_known(b, "process_resident_memory_bytes", "Resident memory.", resident_bytes());
+    if (rc == 0)
+        rc = put_known(b, "process_start_time_seconds", "When it started, Unix time.",
+                       start_seconds());
+    return rc < 0 ? rc : put_cpu(b);
+}
