@@ -126,6 +126,8 @@ help:
 	@echo 'make test           everything that a change must pass; PART="debug tsan": some of it'
 	@echo 'make bench          CPU a request against a bare libuv server, and bytes a stream'
 	@echo 'make test-browser   an EventSource in headless Chromium (installs Chromium)'
+	@echo 'make install        headers, libgee.a, libgee.so, gee.pc, man pages; DESTDIR, PREFIX=/usr/local'
+	@echo 'make uninstall      the same variables as install was given'
 	@echo 'make clean-room RELEASE=bookworm   the checks in a Debian tree of their own (root)'
 	@echo 'make deps           install all that the above needs; make clean'
 
@@ -178,6 +180,7 @@ $(B)/examples/%: $(B)/common/examples/%.o $(LIB)
 
 include tests/tools/lessons.mk
 include tests/bench/bench.mk
+include common/install.mk
 
 -include $(shell find build/$(FLAVOUR) -name '*.d' 2>/dev/null)
 .SECONDARY:

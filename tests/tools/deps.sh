@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a target needs, on Debian and Ubuntu; says what before it does.
 #
-#   deps.sh [GROUP...]     build (default), check, test, bench, browser, cleanroom
+#   deps.sh [GROUP...]     build (default), install, check, test, bench, browser, cleanroom
 #
 # Silent and fast when everything is there. As root, or through sudo. Elsewhere it
 # lists what is needed and ends with 1, unless all of it can be found. With
@@ -15,13 +15,14 @@ set -u
 packages_of() {
     case $1 in
     build) echo "gcc libc6-dev pkg-config libuv1-dev libboost-context-dev libjansson-dev libdw-dev LLHTTP" ;;
+    install) echo "$(packages_of build) python3" ;;
     check) echo "$(packages_of build) libcmocka-dev libcurl4-openssl-dev curl python3 binutils" ;;
     test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck ?linux-perf" ;;
     bench) echo "$(packages_of build) python3 ?wrk ?valgrind" ;;
     browser) echo "chromium" ;;
     cleanroom) echo "debootstrap" ;;
     *)
-        echo "deps.sh: no group $1; there are: build check test bench browser cleanroom" >&2
+        echo "deps.sh: no group $1; there are: build install check test bench browser cleanroom" >&2
         exit 2
         ;;
     esac

@@ -233,6 +233,8 @@ PARTS = {
                                         lesson("fixed", "--flavour", "valgrind", "--under",
                                                "valgrind"), needs="valgrind"),
     "tools": scripts,
+    "install": lambda t: command(t, "make install, and programs that use it",
+                                 [sys.executable, "tests/tools/install.py"]),
     "browser": browser,
 }
 

@@ -1,0 +1,81 @@
+# Installing, for programs outside this tree: headers, libgee.a, libgee.so, gee.pc, man pages.
+#
+# The shared library exports what the public headers declare and nothing else: the
+# list is made from them (exports.map), so that no header needs a mark and no internal
+# name, llhttp's included, can meet one of the program's. Its objects are a tree of
+# their own, build/pic. Until the interface is frozen the soname stays at 0, which
+# promises nothing.
+
+GEE_VERSION := 0.1.0
+GEE_SONAME  := libgee.so.0
+
+PREFIX     ?= /usr/local
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR     ?= $(PREFIX)/share/man
+INSTALL    ?= install
+
+HEADERS  := $(wildcard common/include/gee/*.h)
+PIC      := build/pic
+PIC_OBJS := $(SRCS:%.c=$(PIC)/%.o) $(LLHTTP_OBJS:$(B)/%=$(PIC)/%)
+
+# What the public headers include, a program needs as well; the rest of LIBS only when
+# it links libgee.a.
+# Under -std=c11 <uv.h> does not compile by itself: it wants POSIX to be visible.
+PC_CFLAGS   := -D_DEFAULT_SOURCE
+PC_REQUIRES := libuv jansson
+PC_PRIVATE   = $(filter-out $(shell pkg-config --libs $(PC_REQUIRES)),$(LIBS))
+
+.PHONY: install uninstall install-files shared
+install:
+	@$(DEPS) install
+	@$(AGAIN) -j $(shell nproc) FLAVOUR=release install-files
+
+shared: $(PIC)/$(GEE_SONAME)
+
+$(PIC)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -MMD -MP -c $< -o $@
+
+$(PIC)/llhttp/%.o: /usr/share/llhttp/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) -I/usr/share/include/llhttp -O2 -g -fno-omit-frame-pointer -fPIC -c $< -o $@
+
+# Comments are gone after the preprocessor, and the macros with them: what is left of
+# the form gee_x( is a declaration.
+$(PIC)/exports.map: $(HEADERS)
+	@mkdir -p $(@D)
+	@{ echo '{ global:'; \
+	   for h in $(HEADERS:common/include/%=%); do echo "#include <$$h>"; done | \
+	       $(CC) $(CPPFLAGS) -E -P - | grep -o '\bgee_[A-Za-z0-9_]*(' | sort -u | tr '(' ';'; \
+	   echo 'local: *; };'; } >$@.tmp
+	@mv $@.tmp $@
+
+$(PIC)/$(GEE_SONAME): $(PIC_OBJS) $(PIC)/exports.map
+	@echo "  LD      $@"
+	@$(CC) -shared $(LDFLAGS) -Wl,-soname,$(GEE_SONAME) -Wl,--version-script,$(PIC)/exports.map \
+	    -Wl,-z,defs -Wl,--as-needed -o $@ $(PIC_OBJS) $(LIBS)
+
+install-files: $(LIB) shared
+	$(INSTALL) -d $(DESTDIR)$(INCLUDEDIR)/gee $(DESTDIR)$(LIBDIR)/pkgconfig
+	$(INSTALL) -m 644 $(HEADERS) $(DESTDIR)$(INCLUDEDIR)/gee
+	$(INSTALL) -m 644 $(LIB) $(DESTDIR)$(LIBDIR)/libgee.a
+	$(INSTALL) -m 755 $(PIC)/$(GEE_SONAME) $(DESTDIR)$(LIBDIR)/$(GEE_SONAME)
+	ln -sf $(GEE_SONAME) $(DESTDIR)$(LIBDIR)/libgee.so
+	@echo "gee.pc -> $(DESTDIR)$(LIBDIR)/pkgconfig/gee.pc"
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
+	    'Name: gee' 'Description: Web framework in C with goroutine-like tasks' \
+	    'Version: $(GEE_VERSION)' 'Requires: $(PC_REQUIRES)' 'Cflags: -I$${includedir} $(PC_CFLAGS)' \
+	    'Libs: -L$${libdir} -lgee' 'Libs.private: $(strip $(PC_PRIVATE))' \
+	    >$(DESTDIR)$(LIBDIR)/pkgconfig/gee.pc
+
+# With the variables that were given to install.
+uninstall:
+	rm -rf $(DESTDIR)$(INCLUDEDIR)/gee
+	rm -f $(DESTDIR)$(LIBDIR)/libgee.a $(DESTDIR)$(LIBDIR)/libgee.so \
+	    $(DESTDIR)$(LIBDIR)/$(GEE_SONAME) $(DESTDIR)$(LIBDIR)/pkgconfig/gee.pc
+	rm -f $(DESTDIR)$(MANDIR)/man3/gee_*.3 $(DESTDIR)$(MANDIR)/man7/gee.7
+
+-include $(shell find $(PIC) -name '*.d' 2>/dev/null)

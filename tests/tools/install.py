@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""`make install` as somebody else sees it: into a staged root (DESTDIR), used by
+programs outside this tree that know only pkg-config, and removed again.
+
+  install.py [--keep]      the last line is `N passed, N failed`
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PREFIX = "/opt/gee"
+CFLAGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+PROGRAM = r"""
+#include <gee/gee.h>
+#include <stdio.h>
+
+static void count_to(gee_ctx *ctx, void *arg) {
+    gee_chan *ch = arg;
+    for (int i = 0; i < 4; i++)
+        if (gee_chan_send(ctx, ch, &i) < 0)
+            break;
+    gee_chan_close(ch);
+    gee_chan_unref(ch);
+}
+
+static void sum(gee_req *req) {
+    gee_ctx *ctx = gee_req_ctx(req);
+    gee_chan *ch = gee_chan_new(sizeof(int), 0);
+    int n, total = 0;
+    if (ch == NULL || gee_go(ctx, count_to, gee_chan_ref(ch)) < 0) {
+        gee_fail(req, 500);
+        return;
+    }
+    while (gee_chan_recv(ctx, ch, &n) == 0)
+        total += n;
+    gee_chan_unref(ch);
+    gee_json(req, 200, "{s:i, s:s}", "sum", total, "eof", uv_err_name(UV_EOF));
+}
+
+int main(void) {
+    gee_engine *e = gee_engine_new();
+    if (e == NULL)
+        return 1;
+    gee_GET(gee_root(e), "/sum", sum);
+    int rc = gee_engine_run(e, "127.0.0.1", 0);
+    gee_engine_free(e);
+    return rc ? 1 : 0;
+}
+"""
+
+
+class Results:
+    passed = failed = 0
+
+    def check(self, ok, what, detail=""):
+        self.passed += bool(ok)
+        self.failed += not ok
+        print(("ok   " if ok else "FAIL ") + what, flush=True)
+        if not ok and detail:
+            print("\n".join("     | " + l for l in str(detail).rstrip().splitlines()[-20:]))
+        return ok
+
+
+def run(cmd, env=None, cwd=ROOT, seconds=300, stdin=None):
+    p = subprocess.run(cmd, cwd=cwd, env=env, timeout=seconds, input=stdin,
+                       stdin=None if stdin else subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True, errors="replace")
+    return p.returncode, p.stdout
+
+
+def make(target, stage):
+    # A make that runs this one hands down its flags; they are not meant for this.
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    return run(["make", "--no-print-directory", target, f"DESTDIR={stage}", f"PREFIX={PREFIX}"],
+               env, seconds=900)
+
+
+def pkg_config(stage, *args):
+    """The words that it says, with the paths of what is staged only turned to the stage."""
+    env = {**os.environ, "PKG_CONFIG_PATH": f"{stage}{PREFIX}/lib/pkgconfig"}
+    rc, out = run(["pkg-config", *args, "gee"], env)
+    return rc, [w.replace(PREFIX, f"{stage}{PREFIX}", 1) for w in out.split()]
+
+
+def declared(stage):
+    """The functions that the installed headers declare, from their text alone."""
+    names = set()
+    for h in (stage / PREFIX[1:] / "include/gee").glob("*.h"):
+        text = re.sub(r"/\*.*?\*/", "", h.read_text(), flags=re.S)
+        text = re.sub(r"^[ \t]*#(?:.*\\\n)*.*", "", text, flags=re.M)
+        names.update(re.findall(r"^(?!typedef)[\w ]+[ *](gee_\w+)\(", text, re.M))
+    return names
+
+
+def exported(library):
+    rc, out = run(["nm", "-D", "--defined-only", "--extern-only", str(library)])
+    return {line.split()[-1] for line in out.splitlines()} if rc == 0 else set()
+
+
+def headers(r, stage, work):
+    _, cflags = pkg_config(stage, "--cflags")
+    for h in sorted((stage / PREFIX[1:] / "include/gee").glob("*.h")):
+        source = f"#include <gee/{h.name}>\n#include <gee/{h.name}>\nextern int x;\n"
+        bad = []
+        for cc in filter(shutil.which, ("gcc", "clang")):
+            rc, out = run([cc, *CFLAGS, *cflags, "-fsyntax-only", "-xc", "-"], cwd=work,
+                          stdin=source)
+            if rc != 0:
+                bad.append(out)
+        r.check(not bad, f"<gee/{h.name}> compiles on its own", "\n".join(bad))
+
+
+def symbols(r, stage):
+    public, have = declared(stage), exported(stage / PREFIX[1:] / "lib/libgee.so")
+    r.check(len(public) > 80, f"the headers declare functions: {len(public)}")
+    r.check(not public - have, "libgee.so exports all that the headers declare",
+            sorted(public - have))
+    r.check(not have - public, "libgee.so exports nothing else", sorted(have - public))
+    _, out = run(["readelf", "-d", str(stage / PREFIX[1:] / "lib/libgee.so")])
+    r.check("[libgee.so.0]" in out, "its soname is libgee.so.0", out)
+
+
+def serves(r, what, program, env):
+    p = subprocess.Popen([program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                         env={**os.environ, **env})
+    try:
+        line = p.stdout.readline()
+        url = re.search(r"http://\S+", line)
+        if not r.check(url, f"{what}: starts", line):
+            return
+        with urllib.request.urlopen(url[0].rstrip("/") + "/sum", timeout=10) as answer:
+            body = answer.read()
+        r.check(b'"sum": 6' in body or b'"sum":6' in body, f"{what}: answers", body)
+        p.send_signal(signal.SIGTERM)
+        r.check(p.wait(15) == 0, f"{what}: ends with 0 on SIGTERM", p.returncode)
+    finally:
+        if p.poll() is None:
+            p.kill()
+            p.wait()
+
+
+def programs(r, stage, work):
+    (work / "x.c").write_text(PROGRAM)
+    rc, words = pkg_config(stage, "--cflags", "--libs")
+    if not r.check(rc == 0, "pkg-config knows gee", " ".join(words)):
+        return
+    libdir = str(stage / PREFIX[1:] / "lib")
+    for cc in filter(shutil.which, ("gcc", "clang")):
+        rc, out = run([cc, *CFLAGS, "x.c", "-o", f"shared-{cc}", *words], cwd=work)
+        if r.check(rc == 0 and not out, f"{cc} links it with libgee.so", out):
+            serves(r, f"{cc}, shared", work / f"shared-{cc}", {"LD_LIBRARY_PATH": libdir})
+    # One library static and the others shared, as most would ship it; Debian has no
+    # libuv.a of that name to link all of it so.
+    rc, words = pkg_config(stage, "--cflags", "--libs", "--static")
+    words = ["-l:libgee.a" if w == "-lgee" else w for w in words]
+    rc, out = run(["gcc", *CFLAGS, "x.c", "-o", "static", *words], cwd=work)
+    if r.check(rc == 0 and not out, "gcc links it with libgee.a", out):
+        _, out = run(["readelf", "-d", "static"], cwd=work)
+        r.check("libgee" not in out, "static: does not need libgee.so", out)
+        serves(r, "static", work / "static", {})
+
+
+def main(argv):
+    r = Results()
+    work = pathlib.Path(tempfile.mkdtemp(prefix="gee-install-"))
+    stage = work / "stage"
+    try:
+        rc, out = make("install", stage)
+        if r.check(rc == 0, "make install", out):
+            pc = (stage / PREFIX[1:] / "lib/pkgconfig/gee.pc").read_text()
+            r.check(str(stage) not in pc and str(ROOT) not in pc, "gee.pc names no build path", pc)
+            headers(r, stage, work)
+            symbols(r, stage)
+            programs(r, stage, work)
+        rc, out = make("uninstall", stage)
+        left = [str(p) for p in stage.rglob("*") if not p.is_dir() or p.name == "gee" and
+                p.parent.name == "include"]
+        r.check(rc == 0 and not left, "make uninstall leaves nothing", f"{out}\n{left}")
+    finally:
+        if "--keep" in argv:
+            print(f"kept: {work}")
+        else:
+            shutil.rmtree(work)
+    print(f"{r.passed} passed, {r.failed} failed")
+    return 1 if r.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
