@@ -170,9 +170,16 @@ tests: $(TESTS)
 
 # --- examples ---
 
+# The library knows nothing of SQLite: one example does.
 EXAMPLES := $(patsubst common/examples/%.c,$(B)/examples/%,$(wildcard common/examples/*.c))
+ifneq ($(shell pkg-config --exists sqlite3 2>/dev/null && echo yes),yes)
+NO_SQLITE := $(B)/examples/rest
+endif
+$(B)/common/examples/rest.o: CPPFLAGS += $(shell pkg-config --cflags sqlite3 2>/dev/null)
+$(B)/examples/rest: LIBS += $(shell pkg-config --libs sqlite3 2>/dev/null)
 .PHONY: examples
-examples: $(EXAMPLES)
+examples: $(filter-out $(NO_SQLITE),$(EXAMPLES))
+	$(if $(NO_SQLITE),@echo "  skipped: $(NO_SQLITE): libsqlite3-dev is not installed")
 $(B)/examples/%: $(B)/common/examples/%.o $(LIB)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"

@@ -233,6 +233,8 @@ PARTS = {
                                         lesson("fixed", "--flavour", "valgrind", "--under",
                                                "valgrind"), needs="valgrind"),
     "tools": scripts,
+    "examples": lambda t: command(t, "the examples, with curl",
+                                  [sys.executable, "tests/tools/examples.py"]),
     "install": lambda t: command(t, "make install, and programs that use it",
                                  [sys.executable, "tests/tools/install.py"]),
     "browser": browser,
