@@ -127,6 +127,7 @@ help:
 	@echo 'make bench          CPU a request against a bare libuv server, and bytes a stream'
 	@echo 'make test-browser   an EventSource in headless Chromium (installs Chromium)'
 	@echo 'make install        headers, libgee.a, libgee.so, gee.pc, man pages; DESTDIR, PREFIX=/usr/local'
+	@echo 'make man            the reference as man pages, under build/man: man -M build/man gee'
 	@echo 'make uninstall      the same variables as install was given'
 	@echo 'make clean-room RELEASE=bookworm   the checks in a Debian tree of their own (root)'
 	@echo 'make deps           install all that the above needs; make clean'

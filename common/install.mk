@@ -26,12 +26,17 @@ PC_CFLAGS   := -D_DEFAULT_SOURCE
 PC_REQUIRES := libuv jansson
 PC_PRIVATE   = $(filter-out $(shell pkg-config --libs $(PC_REQUIRES)),$(LIBS))
 
-.PHONY: install uninstall install-files shared
+.PHONY: install uninstall install-files shared man
 install:
 	@$(DEPS) install
 	@$(AGAIN) -j $(shell nproc) FLAVOUR=release install-files
 
 shared: $(PIC)/$(GEE_SONAME)
+
+man: build/man/man7/gee.7
+build/man/man7/gee.7: $(HEADERS) tests/tools/man.py README.md common/examples/hello.c
+	@echo "  MAN     build/man"
+	@python3 tests/tools/man.py build/man
 
 $(PIC)/%.o: %.c
 	@mkdir -p $(@D)
@@ -58,12 +63,16 @@ $(PIC)/$(GEE_SONAME): $(PIC_OBJS) $(PIC)/exports.map
 	@$(CC) -shared $(LDFLAGS) -Wl,-soname,$(GEE_SONAME) -Wl,--version-script,$(PIC)/exports.map \
 	    -Wl,-z,defs -Wl,--as-needed -o $@ $(PIC_OBJS) $(LIBS)
 
-install-files: $(LIB) shared
-	$(INSTALL) -d $(DESTDIR)$(INCLUDEDIR)/gee $(DESTDIR)$(LIBDIR)/pkgconfig
+install-files: $(LIB) shared man
+	$(INSTALL) -d $(DESTDIR)$(INCLUDEDIR)/gee $(DESTDIR)$(LIBDIR)/pkgconfig \
+	    $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man7
 	$(INSTALL) -m 644 $(HEADERS) $(DESTDIR)$(INCLUDEDIR)/gee
 	$(INSTALL) -m 644 $(LIB) $(DESTDIR)$(LIBDIR)/libgee.a
 	$(INSTALL) -m 755 $(PIC)/$(GEE_SONAME) $(DESTDIR)$(LIBDIR)/$(GEE_SONAME)
 	ln -sf $(GEE_SONAME) $(DESTDIR)$(LIBDIR)/libgee.so
+	@echo "man pages -> $(DESTDIR)$(MANDIR)"
+	@$(INSTALL) -m 644 build/man/man3/*.3 $(DESTDIR)$(MANDIR)/man3
+	@$(INSTALL) -m 644 build/man/man7/gee.7 $(DESTDIR)$(MANDIR)/man7
 	@echo "gee.pc -> $(DESTDIR)$(LIBDIR)/pkgconfig/gee.pc"
 	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
 	    'Name: gee' 'Description: Web framework in C with goroutine-like tasks' \

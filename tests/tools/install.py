@@ -168,6 +168,25 @@ def programs(r, stage, work):
         serves(r, "static", work / "static", {})
 
 
+def manual(r, stage):
+    pages = stage / PREFIX[1:] / "share/man"
+    have = {p.name[:-2]: p for p in (pages / "man3").glob("*.3")}
+    missing = sorted(declared(stage) - have.keys())
+    r.check(not missing, "each call has a man page", missing)
+    refers = {n: (pages / m[1]) for n, p in have.items()
+              if (m := re.match(r"\.so (man3/\S+)\n$", p.read_text()))}
+    bad = [n for n, p in refers.items() if not p.exists() or p.name[:-2] in refers or
+           not re.search(rf"^\.Fo {n}$", p.read_text(), re.M)]
+    r.check(not bad, "and what it refers to has the call in its synopsis", bad)
+    real = [p for n, p in have.items() if n not in refers] + [pages / "man7/gee.7"]
+    if shutil.which("mandoc") is None:
+        print("skip the form of the man pages: mandoc is not installed")
+        return
+    for p in sorted(real):
+        rc, out = run(["mandoc", "-T", "lint", "-W", "warning", str(p)])
+        r.check(rc == 0 and not out, f"{p.name}: no warnings of mandoc", out)
+
+
 def main(argv):
     r = Results()
     work = pathlib.Path(tempfile.mkdtemp(prefix="gee-install-"))
@@ -180,6 +199,7 @@ def main(argv):
             headers(r, stage, work)
             symbols(r, stage)
             programs(r, stage, work)
+            manual(r, stage)
         rc, out = make("uninstall", stage)
         left = [str(p) for p in stage.rglob("*") if not p.is_dir() or p.name == "gee" and
                 p.parent.name == "include"]
