@@ -58,13 +58,14 @@ struct crowd {
     int answered, closed;
 };
 
-/* Blocking: reads every answer to its end. */
+/* Blocking: reads every answer to its end, and says that it has no more to ask. */
 static void read_answers(void *arg) {
     struct crowd *c = arg;
     char text[512];
     for (int i = 0; i < CLIENTS; i++) {
         t_sock_until(c->fds[i], text, sizeof(text), "hello\n");
         c->answered += strstr(text, "hello\n") != NULL;
+        shutdown(c->fds[i], SHUT_WR);
     }
 }
 

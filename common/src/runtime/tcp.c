@@ -75,8 +75,9 @@ static void tcp_close(gee_io *io) {
     uv_close((uv_handle_t *)stream(io), on_close);
 }
 
+/* The Unix domain has no such thing. */
 static void tcp_reset(gee_io *io) {
-    if (uv_tcp_close_reset(&of(io)->tcp, on_close) != 0)
+    if (stream(io)->type != UV_TCP || uv_tcp_close_reset(&of(io)->u.tcp, on_close) != 0)
         tcp_close(io);
 }
 
