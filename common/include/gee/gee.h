@@ -4,6 +4,7 @@
 
 #include "gee/chan.h"
 #include "gee/config.h"
+#include "gee/cookie.h"
 #include "gee/ctx.h"
 #include "gee/debug.h"
 #include "gee/engine.h"
@@ -11,6 +12,7 @@
 #include "gee/http.h"
 #include "gee/json.h"
 #include "gee/metrics.h"
+#include "gee/middleware.h"
 #include "gee/multipart.h"
 #include "gee/panic.h"
 #include "gee/recovery.h"

@@ -137,6 +137,15 @@ int gee_json(gee_req *req, int status, const char *fmt, ...);
 int gee_json_value(gee_req *req, int status, json_t *value);
 /* "404 Not Found" as text, and gee_abort. */
 int gee_fail(gee_req *req, int status);
+/* Status and nothing else, and gee_abort: for what has no body, a 204, say. */
+int gee_abort_status(gee_req *req, int status);
+/*
+ * Sends the client elsewhere: status is 301, 302, 303, 307 or 308, and location an
+ * absolute or relative URL. What may not stand in one (spaces, bytes that are not ASCII) is
+ * percent-encoded; a line end or a zero-length location is UV_EINVAL, and so is another
+ * status. Where a location comes from the client, check it: it may lead anywhere.
+ */
+int gee_redirect(gee_req *req, int status, const char *location);
 /*
  * The response ends here, without its end: the connection is closed, and a client
  * can tell that it has not all of it. If nothing was sent, it gets no answer at all.

@@ -35,7 +35,7 @@ static bool is_tchar(unsigned char c) {
     return c < 128 && (bits[c >> 6] >> (c & 63) & 1);
 }
 
-static bool is_token(const char *s) {
+bool gee_is_token(const char *s) {
     const char *at = s;
     while (is_tchar((unsigned char)*at))
         at++;
@@ -89,7 +89,7 @@ int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool 
     size_t name_len = strlen(name);
     if (x->head_sent)
         return UV_EALREADY;
-    if (!is_token(name) || !is_field_value(value) || is_framing(name, name_len))
+    if (!gee_is_token(name) || !is_field_value(value) || is_framing(name, name_len))
         return UV_EINVAL;
     if (IS_NAME(name, name_len, "connection")) {
         x->conn->close_after |= strcasecmp(value, "close") == 0;

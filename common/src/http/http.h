@@ -201,6 +201,7 @@ int gee_head_check(gee_exchange *x);
 /* fields.c */
 const gee_field *gee_fields_find(const gee_fields *fs, const char *name);
 gee_field *gee_fields_push(gee_fields *fs, gee_arena *a); /* an empty one more; NULL: no memory */
+bool gee_is_token(const char *s);                         /* RFC 9110, 5.6.2 */
 int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool add);
 
 /* serve.c */

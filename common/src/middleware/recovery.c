@@ -1,6 +1,6 @@
 #include "gee/recovery.h"
+#include "middleware/own.h"
 #include "web/web.h"
-#include <stdlib.h>
 
 typedef struct recovery {
     gee_panic_fn answer;
@@ -31,14 +31,9 @@ static void recover(gee_req *req) {
 }
 
 int gee_use_recovery(gee_group *g, gee_panic_fn answer) {
-    recovery *r = malloc(sizeof(*r));
+    recovery *r = gee_own_alloc(g, sizeof(*r));
     if (r == NULL)
-        return UV_ENOMEM;
+        return gee_own_failed(g, UV_ENOMEM, "recovery");
     r->answer = answer;
-    int rc = gee_engine_own(gee_engine_of(g), r, free);
-    if (rc < 0) {
-        free(r);
-        return rc;
-    }
     return gee_use(g, recover, r);
 }

@@ -9,6 +9,7 @@
  * write to what another thread is reading. Only the boxes are shared; they are
  * constant and counted.
  */
+#include "gee/cookie.h"
 #include "web/web.h"
 #include <stdlib.h>
 #include <string.h>
@@ -112,13 +113,16 @@ static int keep_keys(gee_keys *from, gee_keys *to) {
 
 static int fill(copy *c, gee_req *from) {
     int rc = keep_head(c, from);
-    gee_query(from, ""); /* so that it is parsed */
+    gee_query(from, ""); /* so that it is parsed, as the cookies are */
+    gee_cookie(from, "");
     if (rc == 0)
         rc = keep_route(c, from);
     if (rc == 0)
         rc = keep_list(&c->arena, &from->query, &c->req.query);
     if (rc == 0)
         rc = keep_list(&c->arena, &from->form, &c->req.form);
+    if (rc == 0)
+        rc = keep_list(&c->arena, &from->cookies, &c->req.cookies);
     if (rc == 0)
         rc = keep_keys(&from->keys, &c->req.keys);
     c->ctx = c->req.ctx = rc == 0 ? gee_ctx_without_cancel(from->ctx) : NULL;

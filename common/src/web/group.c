@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* The first error is said, and kept for gee_listen. */
-static int failed(gee_engine *e, int rc, const char *what, const char *name) {
+int gee_engine_failed(gee_engine *e, int rc, const char *what, const char *name) {
     if (rc < 0 && e->error == 0) {
         e->error = rc;
         fprintf(stderr, "gee: %s %s: %s\n", what, name, uv_strerror(rc));
@@ -40,12 +40,12 @@ gee_group *gee_group_new(gee_group *parent, const char *prefix) {
         g->prefix = joined(parent->prefix, prefix);
     if (g == NULL || g->prefix == NULL) {
         free(g);
-        failed(e, UV_ENOMEM, "group", prefix);
+        gee_engine_failed(e, UV_ENOMEM, "group", prefix);
         return parent; /* so that a program may go on to gee_listen, which refuses */
     }
     size_t n = strlen(prefix);
     if (n > 0 && (prefix[0] != '/' || prefix[n - 1] == '/'))
-        failed(e, UV_EINVAL, "group", prefix);
+        gee_engine_failed(e, UV_EINVAL, "group", prefix);
     g->engine = e;
     g->parent = parent;
     g->next = e->groups;
@@ -54,7 +54,8 @@ gee_group *gee_group_new(gee_group *parent, const char *prefix) {
 }
 
 int gee_use(gee_group *g, gee_handler fn, void *arg) {
-    return failed(g->engine, gee_chain_add(&g->own, fn, arg), "middleware of", g->prefix);
+    return gee_engine_failed(g->engine, gee_chain_add(&g->own, fn, arg), "middleware of",
+                             g->prefix);
 }
 
 int gee_group_chain(const gee_group *g, gee_handler fn, void *arg, gee_chain *out) {
@@ -111,13 +112,13 @@ static int taken_by(gee_engine *e, const char *method, const char *pattern,
 int gee_handle(gee_group *g, const char *method, const char *pattern, gee_handler fn, void *arg) {
     const gee_route_entry *taken = NULL;
     if (*pattern && *pattern != '/') /* "x" in /api is not meant to be /apix */
-        return failed(g->engine, UV_EINVAL, method, pattern);
+        return gee_engine_failed(g->engine, UV_EINVAL, method, pattern);
     if (!is_method(method))
-        return failed(g->engine, UV_EINVAL, method, pattern);
+        return gee_engine_failed(g->engine, UV_EINVAL, method, pattern);
     gee_route_entry *r = new_route(g, method, pattern, fn, arg);
     int rc = r ? gee_router_add(g->engine->tree, r, &taken) : UV_ENOMEM;
     return taken ? taken_by(g->engine, method, pattern, taken)
-                 : failed(g->engine, rc, method, pattern);
+                 : gee_engine_failed(g->engine, rc, method, pattern);
 }
 
 int gee_any(gee_group *g, const char *pattern, gee_handler fn, void *arg) {

@@ -80,6 +80,41 @@ int gee_json(gee_req *req, int status, const char *fmt, ...) {
     return gee_json_value(req, status, value);
 }
 
+int gee_abort_status(gee_req *req, int status) {
+    gee_abort(req);
+    if (req->x.head_sent)
+        return UV_EALREADY;
+    gee_status(req, status);
+    return gee_exchange_respond(NULL, &req->x, NULL, 0, GEE_HERE);
+}
+
+/* The location as a header may have it; NULL: no memory. */
+static char *encoded(gee_req *req, const char *location) {
+    static const char digits[] = "0123456789ABCDEF";
+    char *to = gee_alloc(req, 3 * strlen(location) + 1), *at = to;
+    for (const unsigned char *s = (const unsigned char *)location; to && *s; s++) {
+        if (*s > ' ' && *s < 0x7f && strchr("\"<>\\^`{|}", *s) == NULL) {
+            *at++ = (char)*s;
+        } else {
+            *at++ = '%';
+            *at++ = digits[*s >> 4];
+            *at++ = digits[*s & 15];
+        }
+    }
+    if (to)
+        *at = '\0';
+    return to;
+}
+
+int gee_redirect(gee_req *req, int status, const char *location) {
+    bool redirects = (status >= 301 && status <= 303) || status == 307 || status == 308;
+    if (!redirects || *location == '\0' || strpbrk(location, "\r\n"))
+        return UV_EINVAL;
+    char *value = encoded(req, location);
+    int rc = value ? gee_set_header(req, "Location", value) : UV_ENOMEM;
+    return rc < 0 ? rc : gee_fail(req, status);
+}
+
 void gee_hang_up(gee_req *req) {
     gee_abort(req);
     gee_exchange_break(&req->x);

@@ -89,7 +89,7 @@ struct gee_req {
 
     const gee_route_entry *route;
     gee_pair *params;
-    gee_pairs query, form;
+    gee_pairs query, form, cookies;
     gee_keys keys;
     json_t *json;       /* the body, once it was parsed */
     const char *remote; /* once it was asked for */
@@ -145,7 +145,9 @@ int gee_chain_add(gee_chain *c, gee_handler fn, void *arg);
 int gee_chain_join(gee_chain *c, const gee_chain *tail);
 void gee_chain_run(gee_req *req, const gee_chain *chain);
 
-/* group.c: the whole chain of a route of g that ends in fn. */
+/* group.c: the first error of a registration is said and kept for gee_listen; returns rc. */
+int gee_engine_failed(gee_engine *e, int rc, const char *what, const char *name);
+/* The whole chain of a route of g that ends in fn. */
 int gee_group_chain(const gee_group *g, gee_handler fn, void *arg, gee_chain *out);
 
 #endif

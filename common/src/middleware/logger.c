@@ -1,0 +1,116 @@
+/*
+ * The access log: one line a request, written when the chain behind it has ended. The
+ * line is a cleanup of this frame, so that a panic which goes by is logged as well.
+ *
+ * All that a client has sent is escaped: a line of the log is a line.
+ */
+#include "base/buf.h"
+#include "gee/middleware.h"
+#include "middleware/own.h"
+#include "runtime/worker.h"
+#include "web/web.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct entry {
+    gee_req *req;
+    const gee_logger_options *opt;
+    uint64_t start_ns;
+    bool returned;
+} entry;
+
+static void put_escaped(gee_buf *out, const char *s) {
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            gee_buf_printf(out, "\\%c", c);
+        else if (c < ' ' || c >= 0x7f)
+            gee_buf_printf(out, "\\x%02x", c);
+        else
+            gee_buf_append(out, s, 1);
+    }
+}
+
+static void put_quoted(gee_buf *out, const char *s) {
+    gee_buf_append(out, " \"", 2);
+    put_escaped(out, s ? s : "-");
+    gee_buf_append(out, "\"", 1);
+}
+
+/* "192.0.2.1:80" and "[2001:db8::1]:80": the address. */
+static void put_host(gee_buf *out, const char *remote) {
+    bool v6 = *remote == '[';
+    const char *from = remote + v6;
+    size_t n = strcspn(from, v6 ? "]" : ":");
+    gee_buf_printf(out, "%.*s", n ? (int)n : 1, n ? from : "-");
+}
+
+static void put_time(gee_buf *out) {
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    time_t now = (time_t)(gee_wall_ms() / 1000);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    gee_buf_printf(out, " [%02d/%.3s/%04d:%02d:%02d:%02d +0000]", tm.tm_mday,
+                   months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+static int status_of(const entry *e) {
+    const gee_exchange *x = &e->req->x;
+    if (!e->returned)
+        return 500;
+    if (x->conn->gone && x->conn->gone != UV_EOF && !x->on_wire)
+        return 499; /* nginx's; HTTP has none for it */
+    return gee_status_of(e->req);
+}
+
+static void put_line(gee_buf *out, const entry *e) {
+    gee_req *req = e->req;
+    enum gee_log_format format = e->opt->format;
+    const char *user = gee_auth_user(req), *id = gee_request_id(req);
+    put_host(out, gee_remote(req));
+    gee_buf_append(out, " - ", 3);
+    put_escaped(out, user && *user ? user : "-");
+    put_time(out);
+    gee_buf_printf(out, " \"%s ", gee_method(req));
+    put_escaped(out, gee_target(req));
+    gee_buf_printf(out, " HTTP/1.%d\" %d %" PRIu64, req->x.minor, status_of(e), req->x.sent);
+    if (format != GEE_LOG_COMMON) {
+        put_quoted(out, gee_header(req, "referer"));
+        put_quoted(out, gee_header(req, "user-agent"));
+    }
+    if (format == GEE_LOG_GEE)
+        gee_buf_printf(out, " %s %.3f", id ? id : "-", (double)(gee_now_ns() - e->start_ns) / 1e6);
+    gee_buf_append(out, "\n", 1);
+}
+
+static void write_line(void *arg) {
+    entry *e = arg;
+    gee_buf line = {0};
+    put_line(&line, e);
+    if (gee_buf_size(&line) > 0 && write(e->opt->fd, gee_buf_head(&line), gee_buf_size(&line)) < 0)
+        perror("gee: access log");
+    gee_buf_free(&line);
+}
+
+static void logger(gee_req *req) {
+    entry e = {.req = req, .opt = gee_arg(req), .start_ns = gee_now_ns()};
+    gee_cleanup line;
+    gee_cleanup_push(&line, write_line, &e);
+    gee_next(req);
+    e.returned = true;
+    gee_cleanup_pop(&line, true);
+}
+
+int gee_use_logger(gee_group *g, const gee_logger_options *opt) {
+    gee_logger_options *own = gee_own_alloc(g, sizeof(*own));
+    if (own == NULL)
+        return gee_own_failed(g, UV_ENOMEM, "access log");
+    if (opt)
+        *own = *opt;
+    if (own->fd == 0)
+        own->fd = STDERR_FILENO;
+    return gee_use(g, logger, own);
+}
