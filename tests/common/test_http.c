@@ -24,6 +24,10 @@ static void echo(gee_req *req) {
         gee_data(req, 200, "application/octet-stream", body, n);
 }
 
+static void host(gee_req *req) {
+    gee_string(req, 200, "%s", gee_header(req, "Host"));
+}
+
 static void nothing(gee_req *req) {
     (void)req;
 }
@@ -51,6 +55,7 @@ static int open_site(site *s, const gee_limits *limits) {
     s->e = gee_engine_new();
     gee_group *r = gee_root(s->e);
     gee_GET(r, "/hello/:name", hello);
+    gee_GET(r, "/host", host);
     gee_GET(r, "/sleep", sleeper);
     gee_POST(r, "/echo", echo);
     gee_POST(r, "/ignore", nothing);
@@ -155,6 +160,21 @@ BODY(test_http10_keep_alive, NULL, {
         T_EQ(t_response(ctx, c), 200);
         T_STR(t_field(c, "connection"), "keep-alive");
     }
+})
+
+/* RFC 9112, 3.2.2: a target with a host of its own is what counts. */
+BODY(test_host_of_an_absolute_target, NULL, {
+    T_RC(t_puts(ctx, c,
+                "GET http://other.example:81/host HTTP/1.1\r\nHost: t\r\n\r\n"
+                "GET /host HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"
+                "GET HTTP://a/host HTTP/1.0\r\n\r\n"),
+         0);
+    T_EQ(t_response(ctx, c), 200);
+    T_STR(t_body(c), "other.example:81");
+    T_EQ(t_response(ctx, c), 200);
+    T_STR(t_body(c), "[::1]:80");
+    T_EQ(t_response(ctx, c), 200);
+    T_STR(t_body(c), "a");
 })
 
 BODY(test_head, NULL, {
@@ -370,6 +390,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_expect_continue),
     cmocka_unit_test(test_http10),
     cmocka_unit_test(test_http10_keep_alive),
+    cmocka_unit_test(test_host_of_an_absolute_target),
     cmocka_unit_test(test_head),
     cmocka_unit_test(test_chunked_out),
     cmocka_unit_test(test_client_leaves),

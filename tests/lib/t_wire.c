@@ -298,17 +298,12 @@ static void ignore(gee_req *req) {
     gee_string(req, 200, "ignored\n");
 }
 
-static void host(gee_req *req) {
-    gee_string(req, 200, "%s", gee_header(req, "Host"));
-}
-
 static void empty(gee_req *req) {
     gee_data(req, 204, "text/plain", "", 0);
 }
 
 void t_wire_routes(gee_group *r) {
     gee_GET(r, "/hello/:name", hello);
-    gee_GET(r, "/host", host);
     gee_GET(r, "/empty", empty);
     gee_POST(r, "/echo", echo);
     gee_POST(r, "/ignore", ignore);

@@ -189,10 +189,10 @@ void gee_wire_begin(gee_wire *w);              /* in front of a request */
 void gee_wire_body(gee_wire *w, bool chunked); /* behind a head, in front of its body */
 /*
  * Looks at bytes: how many are good; of these, *show is for llhttp, and comes before
- * any that are looked at by the next call. limit: of a head, 431; and of a body's
- * extensions and trailers together. With w->status != 0 the next byte is refused.
+ * any that are looked at by the next call. With w->status != 0 the next byte is refused.
  */
-size_t gee_wire_scan(gee_wire *w, const char *data, size_t n, size_t limit, gee_span *show);
+size_t gee_wire_scan(gee_wire *w, const char *data, size_t n, const gee_limits *limits,
+                     gee_span *show);
 
 /* head.c */
 /* 0, or the status with which this head is refused. Sets expect_continue. */

@@ -45,10 +45,7 @@ static int on_message_begin(llhttp_t *p) {
 }
 
 static int on_url(llhttp_t *p, const char *at, size_t n) {
-    gee_conn *c = conn_of(p);
-    gee_exchange *x = c->x;
-    if (x->target_len + n > c->part->srv->limits.uri_bytes)
-        return reject(x, 414);
+    gee_exchange *x = conn_of(p)->x;
     x->target = append(x, x->target, x->target_len, at, n);
     x->target_len += n;
     return x->target ? 0 : HPE_USER;
@@ -172,7 +169,7 @@ size_t gee_parse(gee_conn *c, const char *data, size_t n) {
     gee_wire *w = &c->wire;
     for (size_t at = 0; at < n && !c->broken;) {
         gee_span show;
-        size_t looked = gee_wire_scan(w, data + at, n - at, c->part->srv->limits.head_bytes, &show);
+        size_t looked = gee_wire_scan(w, data + at, n - at, &c->part->srv->limits, &show);
         const char *seen = data + at + show.at;
         llhttp_errno_t err =
             show.n > 0 && !w->unknown ? llhttp_execute(&c->parser, seen, show.n) : HPE_OK;

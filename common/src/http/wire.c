@@ -204,7 +204,7 @@ static bool is_counted(const gee_wire *w) {
 }
 
 /* Bytes at `at` that the state goes over. */
-static size_t stretch(gee_wire *w, const char *at, size_t n, size_t limit) {
+static size_t stretch(gee_wire *w, const char *at, size_t n, const gee_limits *limits) {
     uint8_t mask = stays[w->state];
     size_t i = 0;
     if (w->state == COUNTED || w->state == DATA) {
@@ -214,8 +214,11 @@ static size_t stretch(gee_wire *w, const char *at, size_t n, size_t limit) {
             go(w, DATA_CR);
         return i;
     }
-    if (n > limit - w->total)
-        n = limit - w->total;
+    size_t room = limits->head_bytes - w->total;
+    if (w->state == TARGET && room > limits->uri_bytes - w->n)
+        room = limits->uri_bytes - w->n;
+    if (n > room)
+        n = room;
     while (i < n && bytes[(uint8_t)at[i]] & mask)
         i++;
     w->n += i;
@@ -223,13 +226,23 @@ static size_t stretch(gee_wire *w, const char *at, size_t n, size_t limit) {
     return i;
 }
 
-size_t gee_wire_scan(gee_wire *w, const char *data, size_t n, size_t limit, gee_span *show) {
+/* A byte that the state does not go over: the next state, or a status. */
+static int next(gee_wire *w, char c, const gee_limits *limits) {
+    if (is_counted(w) && w->total++ >= limits->head_bytes)
+        return too_large(w);
+    if (w->state == TARGET && w->n >= limits->uri_bytes && c != ' ')
+        return 414;
+    return step(w, c);
+}
+
+size_t gee_wire_scan(gee_wire *w, const char *data, size_t n, const gee_limits *limits,
+                     gee_span *show) {
     *show = (gee_span){0, 0};
     for (size_t i = 0; i < n;) {
-        size_t over = stretch(w, data + i, n - i, limit);
+        size_t over = stretch(w, data + i, n - i, limits);
         i += over;
         if (over == 0) {
-            w->status = is_counted(w) && w->total++ >= limit ? too_large(w) : step(w, data[i]);
+            w->status = (uint16_t)next(w, data[i], limits);
             if (w->status)
                 return i;
             i++;
