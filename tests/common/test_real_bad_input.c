@@ -37,7 +37,8 @@ static bool send_all(client *c, int fd, const char *data, size_t n) {
 static void talk(void *arg) {
     static const char more[PIECE] = {'x'};
     client *c = arg;
-    bool refused = strstr(c->row->answers, "close") != NULL;
+    bool close_after = strstr(c->row->answers, "close") != NULL;
+    bool refused = close_after && strstr(c->row->answers, "200 close") == NULL;
     int fd = t_sock_dial(c->port, 0);
     send_all(c, fd, c->row->bytes, c->row->n);
     for (size_t sent = 0; refused && sent < MORE; sent += PIECE)

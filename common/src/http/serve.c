@@ -92,9 +92,11 @@ static bool next(gee_conn *c) {
 }
 
 static void finish(gee_conn *c, bool keep) {
-    /* The client may still send: what the kernel has not given us yet would be a reset. */
-    bool unread = c->broken || gee_buf_size(&c->in) > 0 || (c->x && !c->x->complete) ||
-                  !atomic_load_explicit(&c->part->srv->draining, memory_order_relaxed);
+    /* Who asked for the close sends no more; others may, and the kernel would answer what
+     * we have not read with a reset. */
+    bool asked = c->x && !c->x->keep_alive;
+    bool ends = asked || atomic_load_explicit(&c->part->srv->draining, memory_order_relaxed);
+    bool unread = c->broken || gee_buf_size(&c->in) > 0 || (c->x && !c->x->complete);
     /* Where the end of the connection is the end of the body, only a reset is not one. */
     bool reset = c->x && c->x->broken && c->x->frame == GEE_FRAME_CLOSE;
     if (!keep)
@@ -116,7 +118,7 @@ static void finish(gee_conn *c, bool keep) {
             gee_arena_free(&c->arena);
     } else if (reset) {
         gee_conn_reset(c);
-    } else if (unread) {
+    } else if (unread || !ends) {
         gee_conn_linger(c);
     } else {
         gee_conn_close(c);
