@@ -273,6 +273,21 @@ static void test_a_body_that_stops_is_408_body(gee_ctx *ctx, t_conn *c, int port
     T_RC(t_more(ctx, c), 0);
 }
 
+/* Its deadline passes while the answers in front of it wait to be read. */
+static void test_half_a_head_behind_unread_answers_is_408_body(gee_ctx *ctx, t_conn *c, int port) {
+    (void)port;
+    T_RC(t_puts(ctx, c, HEAD("GET", "/page/1", "") HEAD("GET", "/page/2", "")), 0);
+    gee_sleep(ctx, 10);
+    T_RC(t_puts(ctx, c, "GET /he"), 0);
+    gee_sleep(ctx, 15000);
+    T_EQ(t_response(ctx, c), 200);
+    T_EQ(t_response(ctx, c), 200);
+    T_EQ(strspn(t_body(c), "2"), 4000);
+    T_EQ(t_response(ctx, c), 408);
+    T_STR(t_field(c, "connection"), "close");
+    T_RC(t_more(ctx, c), 0);
+}
+
 /* --- bodies that nobody reads --- */
 
 static void test_an_unread_body_has_a_deadline_body(gee_ctx *ctx, t_conn *c, int port) {
@@ -345,6 +360,7 @@ SITE(test_empty_lines_are_no_head)
 SITE(test_empty_lines_keep_nothing_open)
 SITE(test_silence_is_closed_without_an_answer)
 SITE(test_a_body_that_stops_is_408)
+NARROW(test_half_a_head_behind_unread_answers_is_408)
 SITE(test_an_unread_body_has_a_deadline)
 SITE(test_an_unread_body_has_a_bound)
 SITE(test_half_a_head_is_400)
@@ -363,6 +379,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_empty_lines_keep_nothing_open),
     cmocka_unit_test(test_silence_is_closed_without_an_answer),
     cmocka_unit_test(test_a_body_that_stops_is_408),
+    cmocka_unit_test(test_half_a_head_behind_unread_answers_is_408),
     cmocka_unit_test(test_an_unread_body_has_a_deadline),
     cmocka_unit_test(test_an_unread_body_has_a_bound),
     cmocka_unit_test(test_half_a_head_is_400),

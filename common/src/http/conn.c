@@ -59,7 +59,8 @@ static void head_timed_out(gee_conn *c) {
     c->broken = true;
     c->x->reject = 408;
     c->x->head_done = true;
-    gee_conn_serve(c);
+    if (!c->serving) /* else the task finds it, when the answers before it are sent */
+        gee_conn_serve(c);
 }
 
 static void on_timer(gee_timer *t) {
