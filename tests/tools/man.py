@@ -236,7 +236,14 @@ def page(header, name, results, others):
         out += prototype(c, results)
     out += [".Sh DESCRIPTION", *description(header), *returns(header, results), ".Sh SEE ALSO"]
     out += see_also([n for n in others if n != name], ("gee", 7))
-    return "\n".join(out) + "\n"
+    return text_of(out)
+
+
+def text_of(lines):
+    """What begins with space of its own wants no paragraph before it."""
+    follows = [*lines[1:], ""]
+    return "".join(l + "\n" for l, after in zip(lines, follows)
+                   if l != ".Pp" or not after.startswith((".Bd", ".Bl", ".Sh", ".Ss", ".Pp", ".It")))
 
 
 def see_also(names, last=None):
@@ -263,7 +270,7 @@ def overview(headers, names):
     out += [".Sh EXAMPLES", *literal(hello.read_text()), ".Sh DIAGNOSTICS",
             "A call that can fail returns 0, or a negative code of libuv's:", ".Fn uv_strerror",
             "and", ".Fn uv_err_name", "say what it means.", ".Sh SEE ALSO"]
-    return "\n".join(out + see_also(names[h.name] for h in headers)) + "\n"
+    return text_of(out + see_also(names[h.name] for h in headers))
 
 
 def main(argv):
