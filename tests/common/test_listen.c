@@ -231,6 +231,7 @@ static void test_the_protocol_of_socket_activation(void **state) {
 /* --- the whole, in a process of its own --- */
 
 static int activated(void) {
+    alarm(30); /* whatever becomes of the test */
     gee_engine *e = new_engine();
     int rc = gee_engine_run(e, "192.0.2.1", 1); /* an address that would fail */
     gee_engine_free(e);
@@ -267,6 +268,7 @@ static void restart(void *arg) {
         t_sock_puts(client, "GET / HTTP/1.1\r\nHost: t\r\n\r\n");
         pid_t pid = activate(fd);
         t_sock_until(client, a->heard[i], sizeof(a->heard[i]), "worker 0\n");
+        usleep(30000); /* in its loop again: see tell() in test_shutdown.c */
         kill(pid, SIGTERM);
         waitpid(pid, &a->status, 0);
         close(client);

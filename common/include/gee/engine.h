@@ -29,7 +29,7 @@ typedef struct gee_req gee_req;
 typedef void (*gee_handler)(gee_req *req);
 
 gee_engine *gee_engine_new(void); /* NULL: no memory */
-/* After the last server of this engine was shut down. */
+/* After the last server of this engine was shut down; if that said UV_ETIMEDOUT, after gee_run. */
 void gee_engine_free(gee_engine *e);
 
 /*
