@@ -46,7 +46,7 @@ class Server:
         self.process = subprocess.Popen(
             [ROOT / "build" / flavour / "examples" / name], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=self.log, text=True,
-            env={**os.environ, "PORT": "0", **env,
+            env={**os.environ, "PORT": "0", "GEE_DRAIN_MS": "2000", **env,
                  "ASAN_OPTIONS": "detect_stack_use_after_return=0"})
         self.url = (self.process.stdout.readline().split() or [""])[-1]
         self.port = int(self.url.rpartition(":")[2] or 0)
