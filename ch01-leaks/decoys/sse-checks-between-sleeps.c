@@ -33,28 +33,3 @@ int gee_sse(gee_req *req, gee_stream_step step, void *arg) {
     gee_set_header(req, "X-Accel-Buffering", "no"); /* nginx would hold events back */
     return gee_stream(req, step, arg);
 }
-
-static int field(gee_req *req, const char *name, const char *value, size_t n) {
-    int rc = gee_write(req, name, strlen(name));
-    if (rc == 0)
-        rc = gee_write(req, value, n);
-    return rc < 0 ? rc : gee_write(req, "\n", 1);
-}
-
-/* Each line of the data has a field of its own; \r, \n and \r\n all end a line. */
-int gee_sse_event(gee_req *req, const char *event, const char *data) {
-    int rc = 0;
-    if (event && strpbrk(event, "\r\n"))
-        return UV_EINVAL;
-    if (event)
-        rc = field(req, "event: ", event, strlen(event));
-    while (rc == 0) {
-        size_t n = strcspn(data, "\r\n");
-        rc = field(req, "data: ", data, n);
-        data += n;
-        if (*data == '\0')
-            break;
-        data += data[0] == '\r' && data[1] == '\n' ? 2 : 1;
-    }
-    return rc < 0 ? rc : gee_write(req, "\n", 1);
-}

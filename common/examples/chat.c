@@ -76,7 +76,7 @@ static int64_t say_next(gee_req *req, void *arg) {
         gee_sse_event(req, NULL, m->json);
         message_unref(m);
     } else if (rc == UV_ETIMEDOUT) {
-        gee_write(req, ":\n\n", 3); /* a comment, so that proxies do not give it up */
+        gee_sse_comment(req, ""); /* so that proxies do not give it up */
     } else if (rc == UV_EOF) {
         gee_sse_event(req, "dropped", "you have not kept up");
     }

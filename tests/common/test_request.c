@@ -24,6 +24,26 @@ static void form(gee_req *req) {
     answer(req, gee_form);
 }
 
+/* All of them, in order; then one that may not be there. */
+static void all(gee_req *req, bool (*at)(gee_req *, size_t, const char **, const char **)) {
+    char text[256] = "";
+    const char *name, *value;
+    size_t n = 0, i;
+    for (i = 0; at(req, i, &name, &value); i++)
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s=%s;", name, value);
+    if (at(req, i + 1, &name, &value))
+        n = 0;
+    gee_string(req, 200, "%s %s", n ? text : "none", gee_default_query(req, "page", "1"));
+}
+
+static void all_query(gee_req *req) {
+    all(req, gee_query_at);
+}
+
+static void all_form(gee_req *req) {
+    all(req, gee_form_at);
+}
+
 static void head(gee_req *req) {
     const char *agent = gee_header(req, "user-AGENT"), *none = gee_header(req, "x-none");
     gee_string(req, 200, "%s %s %s|%s|%s|%s", gee_method(req), gee_target(req), gee_route(req),
@@ -80,6 +100,8 @@ static void reads(gee_req *req) {
 static void routes(gee_group *r) {
     gee_GET(r, "/query", query);
     gee_POST(r, "/form", form);
+    gee_GET(r, "/all", all_query);
+    gee_POST(r, "/all", all_form);
     gee_GET(r, "/head/:x", head);
     gee_POST(r, "/body", whole_body);
     gee_POST(r, "/pieces", pieces);
@@ -144,6 +166,19 @@ static void test_form_body(gee_ctx *ctx, t_conn *c, int port) {
 }
 
 T_SITE(test_form, routes)
+
+static void test_all_pairs_body(gee_ctx *ctx, t_conn *c, int port) {
+    static const char type[] = "application/x-www-form-urlencoded";
+    (void)port;
+    T_EQ(t_get(ctx, c, "/all"), 200);
+    T_STR(t_body(c), "none 1");
+    T_EQ(t_get(ctx, c, "/all?b=2&a=1&b=&c&%zz=4&page=7&b=x%20y"), 200);
+    T_STR(t_body(c), "b=2;a=1;b=;c=;page=7;b=x y; 7");
+    T_EQ(t_post(ctx, c, "/all?page=", type, "x=1&x=2"), 200);
+    T_STR(t_body(c), "x=1;x=2; "); /* there, and empty */
+}
+
+T_SITE(test_all_pairs, routes)
 
 static void test_head_body(gee_ctx *ctx, t_conn *c, int port) {
     (void)port;
@@ -237,7 +272,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_query),    cmocka_unit_test(test_form),
     cmocka_unit_test(test_head),     cmocka_unit_test(test_body_limit),
     cmocka_unit_test(test_big_body), cmocka_unit_test(test_pieces),
-    cmocka_unit_test(test_timeout),
+    cmocka_unit_test(test_timeout),  cmocka_unit_test(test_all_pairs),
 };
 
 T_MAIN(tests)

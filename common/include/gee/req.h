@@ -38,6 +38,9 @@ const char *gee_route(const gee_req *req);  /* the pattern that matched; NULL: n
 const char *gee_param(const gee_req *req, const char *name); /* NULL: not in the pattern */
 /* The first of that name, or NULL. Percent-decoded, + is a space. */
 const char *gee_query(gee_req *req, const char *name);
+const char *gee_default_query(gee_req *req, const char *name, const char *otherwise);
+/* One after the other, as they came: false when there is no i-th, from 0. */
+bool gee_query_at(gee_req *req, size_t i, const char **name, const char **value);
 /*
  * From a body of application/x-www-form-urlencoded or multipart/form-data, which is read
  * at the first call. Of the latter, files are read over (gee/multipart.h is for them,
@@ -45,6 +48,7 @@ const char *gee_query(gee_req *req, const char *name);
  * malformed, too large or incomplete is a form without fields.
  */
 const char *gee_form(gee_req *req, const char *name);
+bool gee_form_at(gee_req *req, size_t i, const char **name, const char **value);
 const char *gee_header(const gee_req *req, const char *name); /* any case; NULL: not there */
 /* Who is at the other end of the connection: "192.0.2.1:4711", "[2001:db8::1]:4711"; ""
  * once it is closed. A proxy, where there is one. */

@@ -33,9 +33,35 @@ int gee_stream(gee_req *req, gee_stream_step step, void *arg);
 int gee_sse(gee_req *req, gee_stream_step step, void *arg);
 
 /*
- * Writes one event, for use in a step. event may be NULL (a "message"); data may
- * have several lines. 0, UV_EINVAL: event has a line end in it, or as gee_write.
+ * gee_sse for a stream on which little happens: when nothing has been sent for beat_ms, a
+ * comment is, which clients skip. It keeps those between the two from giving the
+ * connection up (most do after a minute; 15,000 ms is what the standard suggests), and
+ * lets a client whose network is gone be seen at all: its side acknowledges nothing, and
+ * the connection breaks. beat_ms is more than 0.
  */
+int gee_sse_heartbeat(gee_req *req, uint64_t beat_ms, gee_stream_step step, void *arg);
+
+/*
+ * One event; what is NULL or 0 is left out. Strings are UTF-8.
+ *
+ * id is what the client names in the header Last-Event-ID (gee_header) when it connects
+ * again after its connection broke; "" makes it forget the last one. retry_ms is how long
+ * it waits before it does. data may have several lines; without it nothing is dispatched,
+ * while id and retry_ms still count.
+ */
+typedef struct gee_sse_message {
+    const char *event; /* NULL: "message" */
+    const char *data;
+    const char *id;
+    uint64_t retry_ms;
+} gee_sse_message;
+
+/*
+ * For use in a step. 0, UV_EINVAL: event, id or a comment has a line end in it, and nothing
+ * was written, or as gee_write.
+ */
+int gee_sse_send(gee_req *req, const gee_sse_message *m);
 int gee_sse_event(gee_req *req, const char *event, const char *data);
+int gee_sse_comment(gee_req *req, const char *text); /* clients skip it */
 
 #endif

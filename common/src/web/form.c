@@ -48,14 +48,35 @@ static const char *find_pair(const gee_pairs *ps, const char *name) {
     return NULL;
 }
 
-const char *gee_query(gee_req *req, const char *name) {
+static bool pair_at(const gee_pairs *ps, size_t i, const char **name, const char **value) {
+    if (i >= ps->n)
+        return false;
+    *name = ps->at[i].name;
+    *value = ps->at[i].value;
+    return true;
+}
+
+static const gee_pairs *query_of(gee_req *req) {
     if (!req->query.parsed) {
         const char *q = strchr(req->x.target, '?');
         req->query.parsed = true;
         if (q)
             parse_pairs(req, &req->query, q + 1, strlen(q + 1));
     }
-    return find_pair(&req->query, name);
+    return &req->query;
+}
+
+const char *gee_query(gee_req *req, const char *name) {
+    return find_pair(query_of(req), name);
+}
+
+const char *gee_default_query(gee_req *req, const char *name, const char *otherwise) {
+    const char *value = gee_query(req, name);
+    return value ? value : otherwise;
+}
+
+bool gee_query_at(gee_req *req, size_t i, const char **name, const char **value) {
+    return pair_at(query_of(req), i, name, value);
 }
 
 /* --- a form in the body --- */
@@ -108,7 +129,7 @@ static int take_urlencoded(gee_req *req) {
     return rc < 0 ? rc : parse_pairs(req, &req->form, body, n);
 }
 
-const char *gee_form(gee_req *req, const char *name) {
+static const gee_pairs *form_of(gee_req *req) {
     if (!req->form.parsed) {
         req->form.parsed = true;
         int rc = take_urlencoded(req);
@@ -117,5 +138,13 @@ const char *gee_form(gee_req *req, const char *name) {
         if (rc < 0)
             req->form.n = 0; /* of half a form nobody knows what is missing */
     }
-    return find_pair(&req->form, name);
+    return &req->form;
+}
+
+const char *gee_form(gee_req *req, const char *name) {
+    return find_pair(form_of(req), name);
+}
+
+bool gee_form_at(gee_req *req, size_t i, const char **name, const char **value) {
+    return pair_at(form_of(req), i, name, value);
 }
