@@ -70,13 +70,17 @@ OBJS     := $(SRCS:%.c=$(B)/%.o)
 
 AGAIN  := $(MAKE) --no-print-directory
 DEPS   := sh tests/tools/deps.sh
+# What a flavour needs and gcc is not.
+GROUP_clang    := clang
+GROUP_tsan     := clang
+GROUP_valgrind := valgrind
 LESSON := python3 tests/tools/lesson.py
 SELECT := $(if $(CH),$(CH)) $(if $(CASE),--case $(CASE))
 
 .PHONY: all test check-broken check-fixed serve-broken serve-fixed diff bench test-browser \
         clean-room deps help clean
 all:
-	@$(DEPS) build
+	@$(DEPS) build $(GROUP_$(FLAVOUR))
 	@$(AGAIN) -j $(shell nproc) build
 
 test:
@@ -139,6 +143,14 @@ clean:
 
 .PHONY: build
 build: $(LIB) examples
+
+# A file asked for by its name, on a machine where nothing was installed.
+ifneq ($(PKG),yes)
+.PHONY: libuv-is-missing
+libuv-is-missing:
+	@echo "libuv is not installed (or pkg-config): make deps" >&2; false
+$(OBJS): libuv-is-missing
+endif
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

@@ -18,11 +18,13 @@ packages_of() {
     install) echo "$(packages_of build) python3" ;;
     check) echo "$(packages_of build) libcmocka-dev libcurl4-openssl-dev curl python3 binutils" ;;
     test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck ?linux-perf ?libsqlite3-dev ?mandoc" ;;
+    clang) echo "clang CLANG_RT" ;;
+    valgrind) echo "valgrind" ;;
     bench) echo "$(packages_of build) python3 ?wrk ?valgrind" ;;
     browser) echo "chromium" ;;
     cleanroom) echo "debootstrap" ;;
     *)
-        echo "deps.sh: no group $1; there are: build install check test bench browser cleanroom" >&2
+        echo "deps.sh: no group $1; there are: build install check test clang valgrind bench browser cleanroom" >&2
         exit 2
         ;;
     esac

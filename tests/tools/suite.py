@@ -220,6 +220,8 @@ def lesson(*args):
 PARTS = {
     "format": formatted,
     "layers": lambda t: command(t, "layers", [sys.executable, "tests/tools/layers.py"]),
+    "docs": lambda t: command(t, "what the documents say of the tree",
+                              [sys.executable, "tests/tools/docs.py"]),
     "cppcheck": linted,
     **{f: (lambda t, f=f: unit(t, f)) for f in FLAVOURS},
     "machine": lambda t: command(t, "the lesson machine itself",
