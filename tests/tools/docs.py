@@ -1,8 +1,8 @@
 """What the documents say of the tree, held against the tree.
 
-Links lead somewhere; a make target and a GEE_ variable that are named exist; a test named in
-docs/http.md exists; and a source line that is quoted ("parked (sleep) at x.c:17",
-"created at y.c:150") still is one where a task is parked, or is created.
+Links lead somewhere; a make target, a GEE_ variable and a test that are named exist; and a source
+line that is quoted ("parked (sleep) at x.c:17", "created at
+y.c:150") still is one where a task is parked, or is created.
 """
 import re
 import sys
@@ -61,7 +61,11 @@ def variables(text, sources):
             yield f"{name} is nowhere in the sources"
 
 
-def wire_tests(doc, text, tests):
+def named_tests(doc, text, tests):
+    files = {p.stem for p in ROOT.glob("tests/*/test_*.c")}
+    for name in set(re.findall(r"`(test_\w+)`", text)) - files:
+        if not re.search(rf"\b{name}\b", tests):
+            yield f"{name} is no test"
     if doc.name != "http.md":
         return
     for name in set(re.findall(r"`([A-Za-z]\w*_\w+)`", text)):
@@ -82,7 +86,7 @@ def main():
     for doc in DOCS:
         text = doc.read_text()
         bad = [*links(doc, text), *quoted_lines(text), *targets(text, makefiles),
-               *variables(text, sources), *wire_tests(doc, text, tests)]
+               *variables(text, sources), *named_tests(doc, text, tests)]
         for line in sorted(set(bad)):
             print(f"{doc.relative_to(ROOT)}: {line}")
         failed += bool(bad)

@@ -254,7 +254,7 @@ def see_also(names, last=None):
 def overview(headers, names):
     readme = (ROOT / "README.md").read_text()
     about = re.search(r"^(A web framework.*?\))", readme, re.S | re.M)
-    environment = re.search(r"^The environment: (.*?)\n\n", readme, re.S | re.M)
+    environment = re.search(r"^### The environment\n(.*?)^#", readme, re.S | re.M)
     hello = ROOT / "common" / "examples" / "hello.c"
     out = [*head(INCLUDE / "gee.h", "GEE", 7), ".Sh NAME", ".Nm gee",
            ".Nd a web framework in C with goroutine-like tasks", ".Sh SYNOPSIS", ".In gee/gee.h",
@@ -266,7 +266,11 @@ def overview(headers, names):
         out += [f".It Xr {names[h.name]} 3", line(f"<gee/{h.path.name}>: {summary(h.essay)}.")]
     out += [".El"]
     if environment:
-        out += [".Sh ENVIRONMENT", *lead(paragraphs(environment[1].replace("`", "")))]
+        rows = re.findall(r"^\| (`.*?) \| (.*) \|$", environment[1].replace("\\|", "|"), re.M)
+        out += [".Sh ENVIRONMENT", ".Bl -tag -width Ds"]
+        for variables, meaning in rows:
+            out += [".It Ev " + " ".join(re.findall(r"`(\w+)`", variables)), line(meaning + ".")]
+        out += [".El"]
     out += [".Sh EXAMPLES", *literal(hello.read_text()), ".Sh DIAGNOSTICS",
             "A call that can fail returns 0, or a negative code of libuv's:", ".Fn uv_strerror",
             "and", ".Fn uv_err_name", "say what it means.", ".Sh SEE ALSO"]
