@@ -19,6 +19,7 @@
 #include "gee/req.h"
 #include "gee/run.h"
 #include "gee/sse.h"
+#include "gee/static.h"
 #include "gee/sync.h"
 #include "gee/task.h"
 

@@ -130,6 +130,8 @@ void gee_status(gee_req *req, int status); /* of what follows; 200 otherwise */
 int gee_status_of(const gee_req *req);
 int gee_set_header(gee_req *req, const char *name, const char *value); /* replaces */
 int gee_add_header(gee_req *req, const char *name, const char *value);
+/* What was set, of several the first; NULL: nothing. Until the next of these calls. */
+const char *gee_response_header(const gee_req *req, const char *name);
 
 int gee_string(gee_req *req, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -157,11 +159,17 @@ int gee_redirect(gee_req *req, int status, const char *location);
 void gee_hang_up(gee_req *req);
 
 /*
- * A body whose length is not known: the first write sends the head, with what
+ * A body in pieces: the first write sends the head, with what
  * gee_status and gee_set_header said. Bytes are gathered; gee_flush sends them
  * and parks until the client's side has taken them. An error is final:
  *   UV_EPIPE, UV_ECONNRESET  the client is gone;  UV_ETIMEDOUT  it takes nothing
+ *
+ * Where the length is known, gee_content_length says so before the first write: 0, or
+ * UV_EALREADY, the head is on its way. A write beyond it is UV_EMSGSIZE and writes nothing;
+ * if the handler returns with fewer bytes written, the connection is cut (gee_hang_up).
+ * It says nothing about gee_data and the like.
  */
+int gee_content_length(gee_req *req, uint64_t n);
 #define gee_write(req, data, n) gee_write_at(req, data, n, GEE_HERE)
 #define gee_flush(req)          gee_flush_at(req, GEE_HERE)
 int gee_write_at(gee_req *req, const void *data, size_t n, gee_site site);

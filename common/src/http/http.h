@@ -81,6 +81,8 @@ typedef struct gee_exchange {
     bool chunk_open;
     size_t chunk_at; /* where its data begin, in what is unsent */
     uint64_t sent;   /* bytes of the body */
+    uint64_t length; /* of it, if it was announced before it was written */
+    bool announced;
 } gee_exchange;
 
 /* The scanner of wire.c. */
@@ -217,6 +219,8 @@ bool gee_exchange_discard(gee_exchange *x);
 /* response.c */
 /* The whole response at once. 0 or an error. */
 int gee_exchange_respond(gee_ctx *ctx, gee_exchange *x, const void *body, size_t n, gee_site site);
+/* The body that is going to be written has n bytes: no more (UV_EMSGSIZE), no less. */
+int gee_exchange_announce(gee_exchange *x, uint64_t n);
 /* The body in pieces, as they come. */
 int gee_exchange_write(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n, gee_site site);
 /* Sends what was gathered, the head too. */

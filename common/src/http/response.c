@@ -3,7 +3,8 @@
  *
  * Framing is the server's alone: a length where it is known, chunks where it is
  * not, and the end of the connection for HTTP/1.0. Small responses gather in the
- * connection's buffer; large bodies are sent from where they are.
+ * connection's buffer; large bodies are sent from where they are. A length that was
+ * announced is kept, to the byte, or the connection is cut.
  */
 #include "base/tools.h"
 #include "http/http.h"
@@ -115,9 +116,17 @@ int gee_exchange_respond(gee_ctx *ctx, gee_exchange *x, const void *body, size_t
     return gee_conn_flush(ctx, x->conn, body, n, site);
 }
 
+int gee_exchange_announce(gee_exchange *x, uint64_t n) {
+    if (x->head_sent || x->broken)
+        return UV_EALREADY;
+    x->announced = true;
+    x->length = n;
+    return 0;
+}
+
 static int begin_stream(gee_exchange *x) {
-    x->frame = x->minor > 0 ? GEE_FRAME_CHUNKED : GEE_FRAME_CLOSE;
-    return put_head(x, 0);
+    x->frame = x->announced ? GEE_FRAME_LENGTH : x->minor > 0 ? GEE_FRAME_CHUNKED : GEE_FRAME_CLOSE;
+    return put_head(x, x->length);
 }
 
 /*
@@ -178,6 +187,8 @@ int gee_exchange_write(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n
     int rc = check_open(x);
     if (rc < 0 || n == 0 || is_head(x) || has_no_body(x->status))
         return rc;
+    if (x->announced && n > x->length - x->sent)
+        return UV_EMSGSIZE; /* it would be read as the next response */
     x->sent += n;
     rc = n <= COPY_UP_TO ? write_small(x, data, n) : write_large(ctx, x, data, n, site);
     if (rc == 0 && gee_buf_size(&x->conn->out) >= GEE_OUT_BUFFER)
@@ -193,12 +204,20 @@ int gee_exchange_flush(gee_ctx *ctx, gee_exchange *x, gee_site site) {
 }
 
 int gee_exchange_end(gee_exchange *x) {
-    if (!x->head_sent && !x->broken)
-        return gee_exchange_respond(NULL, x, NULL, 0, GEE_HERE);
     if (x->ended || x->broken)
         return 0;
+    if (!x->head_sent && !x->announced)
+        return gee_exchange_respond(NULL, x, NULL, 0, GEE_HERE);
+    int rc = x->head_sent ? 0 : begin_stream(x);
+    if (rc < 0)
+        return rc;
+    bool has_body = !is_head(x) && !has_no_body(x->status);
+    if (x->announced && has_body && x->sent < x->length) {
+        gee_exchange_break(x);
+        return 0;
+    }
     x->ended = true;
-    int rc = close_chunk(x);
+    rc = close_chunk(x);
     bool last_chunk = x->frame == GEE_FRAME_CHUNKED && !is_head(x);
     return rc == 0 && last_chunk ? gee_buf_append(&x->conn->out, "0\r\n\r\n", 5) : rc;
 }
@@ -208,7 +227,7 @@ bool gee_exchange_retract(gee_exchange *x, size_t fields) {
         return false;
     if (x->head_sent)
         x->conn->out.len = x->conn->out.off + x->out_at;
-    x->head_sent = x->ended = x->chunk_open = false;
+    x->head_sent = x->ended = x->chunk_open = x->announced = false;
     x->frame = GEE_FRAME_LENGTH;
     if (x->out_fields.n > fields)
         x->out_fields.n = fields;

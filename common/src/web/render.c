@@ -13,6 +13,11 @@ int gee_status_of(const gee_req *req) {
     return req->x.status ? req->x.status : 200;
 }
 
+const char *gee_response_header(const gee_req *req, const char *name) {
+    const gee_field *f = gee_fields_find(&req->x.out_fields, name);
+    return f ? f->value : NULL;
+}
+
 int gee_set_header(gee_req *req, const char *name, const char *value) {
     return gee_exchange_set(&req->x, name, value, false);
 }
@@ -123,6 +128,10 @@ void gee_hang_up(gee_req *req) {
 int gee_fail(gee_req *req, int status) {
     gee_abort(req);
     return gee_exchange_error(&req->x, status);
+}
+
+int gee_content_length(gee_req *req, uint64_t n) {
+    return req->x.conn == NULL ? UV_EALREADY : gee_exchange_announce(&req->x, n);
 }
 
 int gee_write_at(gee_req *req, const void *data, size_t n, gee_site site) {
