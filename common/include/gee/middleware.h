@@ -1,5 +1,5 @@
 /*
- * Middlewares for every server: access log, request id, basic auth, CORS, rate limit.
+ * Middlewares for every server: access log, request id, basic auth, CORS, body limit, rate limit.
  *
  * Each gee_use_… adds one to a group, for the routes that are registered after it; it
  * copies what it is given (strings too) and leaves the copy to the engine. opt may be
@@ -96,6 +96,16 @@ typedef struct gee_cors_options {
  */
 int gee_use_cors(gee_group *g, const gee_cors_options *opt);
 
+/* --- body limit --- */
+
+/*
+ * The bodies of these requests have at most n bytes, instead of the server's body_bytes,
+ * which is for all and may not be passed: raise that one, and use this on the groups that
+ * need less. 413: at once where Content-Length says so; otherwise from gee_body_status,
+ * for whoever reads.
+ */
+int gee_use_body_limit(gee_group *g, uint64_t n);
+
 /* --- rate limit --- */
 
 typedef struct gee_rate_limit_options {
@@ -103,7 +113,8 @@ typedef struct gee_rate_limit_options {
     double burst;      /* tokens that gather while nobody asks; 0: per_second, at least 1 */
     size_t max_keys;   /* 0: 10,000; then the one that was unused longest is forgotten */
     /* Who is to be limited; NULL from it: not this one. By default the client's address,
-     * without its port. The string is copied. */
+     * without its port; of IPv6 its /64, which is what one client has. The string is
+     * copied. */
     const char *(*key)(gee_req *req);
 } gee_rate_limit_options;
 

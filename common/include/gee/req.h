@@ -65,6 +65,12 @@ ssize_t gee_body_read(gee_req *req, void *buf, size_t n);
 /* All that is left of it, zero-terminated. 0 or an error as above. */
 int gee_body(gee_req *req, const char **data, size_t *n);
 /*
+ * This body may have no more than n bytes; only less than the server's body_bytes makes a
+ * difference. 0, or UV_E2BIG: it has more, by its Content-Length or already; nothing of
+ * it will be read.
+ */
+int gee_body_limit(gee_req *req, uint64_t n);
+/*
  * The status that tells a client about such an error, or about one of gee_json_body
  * (gee/json.h) or of an upload (gee/multipart.h): 413 UV_E2BIG, 408 UV_ETIMEDOUT,
  * 415 UV_ENOTSUP, 400 UV_EINVAL, UV_EPROTO and UV_ECONNRESET, 507 UV_ENOSPC,

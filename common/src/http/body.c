@@ -1,6 +1,7 @@
 /* The request's body, read by the task from what the loop puts there. */
 #include "http/http.h"
 #include "sync/waitq.h"
+#include <stdlib.h>
 #include <string.h>
 
 /* RFC 9110, 10.1.1: the client waits for our word before it sends the body. */
@@ -48,6 +49,20 @@ ssize_t gee_exchange_read(gee_ctx *ctx, gee_exchange *x, void *buf, size_t n, ge
     if (!x->complete)
         gee_conn_resume_reading(x->conn);
     return (ssize_t)n;
+}
+
+int gee_exchange_limit_body(gee_exchange *x, uint64_t n) {
+    const gee_field *length = gee_fields_find(&x->fields, "content-length");
+    if (n < x->body_max)
+        x->body_max = n;
+    /* Beyond 19 digits it would have been refused. */
+    if ((length && strtoull(length->value, NULL, 10) > n) || x->body_len > n) {
+        gee_buf_consume(&x->body, gee_buf_size(&x->body));
+        x->body_max = 0; /* nor what still comes */
+        x->body_err = x->body_err ? x->body_err : UV_E2BIG;
+        return UV_E2BIG;
+    }
+    return 0;
 }
 
 bool gee_exchange_discard(gee_exchange *x) {

@@ -66,6 +66,7 @@ typedef struct gee_exchange {
     bool head_done, complete; /* complete: the whole message was parsed */
     gee_buf body;
     uint64_t body_len; /* so far */
+    uint64_t body_max; /* the server's limit, or a lower one of the handler's */
     int body_err;      /* what a reader gets after `body`: UV_EPROTO, UV_E2BIG, UV_ETIMEDOUT, … */
     gee_park *reader;
 
@@ -213,6 +214,8 @@ void gee_exchange_free(gee_conn *c);
 /* body.c */
 /* Up to n bytes of the body: > 0, 0 at its end, or an error. */
 ssize_t gee_exchange_read(gee_ctx *ctx, gee_exchange *x, void *buf, size_t n, gee_site site);
+/* No more than n bytes of it. 0, or UV_E2BIG: it has more, and will not be read. */
+int gee_exchange_limit_body(gee_exchange *x, uint64_t n);
 /* Reads what nobody wanted. False: too much, or broken: the connection cannot go on. */
 bool gee_exchange_discard(gee_exchange *x);
 

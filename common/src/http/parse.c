@@ -93,6 +93,7 @@ static int on_headers_complete(llhttp_t *p) {
     x->ctx = gee_ctx_with_cancel(c->part->ctx);
     if (x->ctx == NULL)
         return reject(x, 503);
+    x->body_max = c->part->srv->limits.body_bytes;
     x->head_done = true;
     p->upgrade = 0; /* RFC 9110, 7.8: one that nobody offers is an ordinary request */
     /* The coding that passed is "chunked", also where llhttp stumbles over white space. */
@@ -106,7 +107,7 @@ static int on_body(llhttp_t *p, const char *at, size_t n) {
     gee_conn *c = conn_of(p);
     gee_exchange *x = c->x;
     x->body_len += n;
-    if (x->body_len > c->part->srv->limits.body_bytes)
+    if (x->body_len > x->body_max)
         x->body_err = UV_E2BIG;
     else if (gee_buf_append(&x->body, at, n) < 0)
         x->body_err = UV_ENOMEM;

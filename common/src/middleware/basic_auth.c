@@ -95,9 +95,12 @@ static void basic_auth(gee_req *req) {
         return;
     }
     char *name = strdup(user);
-    if (name && gee_set(req, key, name, free) < 0)
-        free(name);
-    gee_next(req);
+    if (name && gee_set(req, key, name, free) == 0) {
+        gee_next(req);
+        return;
+    }
+    free(name);
+    gee_fail(req, 503); /* nobody behind here may take it for nobody's request */
 }
 
 const char *gee_auth_user(gee_req *req) {

@@ -64,11 +64,17 @@ static void handle(gee_req *req) {
     gee_status(req, 204);
 }
 
+static bool one_line(const char *value) {
+    return value == NULL || strpbrk(value, "\r\n") == NULL;
+}
+
 static int keep(gee_group *g, cors *c, const gee_cors_options *opt) {
     bool any = opt->origins == NULL || strcmp(opt->origins, "*") == 0;
     const char *methods = opt->methods ? opt->methods : "GET, HEAD, POST, PUT, PATCH, DELETE";
     if (any && opt->credentials)
         return UV_EINVAL; /* it would hand out everyone's session to any site */
+    if (!one_line(opt->methods) || !one_line(opt->headers) || !one_line(opt->expose))
+        return UV_EINVAL;
     if (!gee_own_string(g, any ? NULL : opt->origins, &c->origins) ||
         !gee_own_string(g, methods, &c->methods) || !gee_own_string(g, opt->headers, &c->headers) ||
         !gee_own_string(g, opt->expose, &c->expose))

@@ -86,7 +86,9 @@ static bool is_attribute(const char *s) {
 }
 
 static bool keeps_its_prefix(const char *name, const gee_set_cookie_options *opt) {
-    bool host = strncmp(name, "__Host-", 7) == 0, secure = strncmp(name, "__Secure-", 9) == 0;
+    /* Browsers do not look at the case of these. */
+    bool host = strncasecmp(name, "__Host-", 7) == 0;
+    bool secure = strncasecmp(name, "__Secure-", 9) == 0;
     if ((host || secure || opt->same_site == GEE_SAME_SITE_NONE) && !opt->secure)
         return false;
     return !host || (opt->domain == NULL && (opt->path == NULL || strcmp(opt->path, "/") == 0));

@@ -73,6 +73,10 @@ int gee_body(gee_req *req, const char **data, size_t *n) {
     return UV_ENOMEM;
 }
 
+int gee_body_limit(gee_req *req, uint64_t n) {
+    return req->x.conn == NULL ? UV_EINVAL : gee_exchange_limit_body(&req->x, n);
+}
+
 int gee_body_status(int err) {
     switch (err) {
     case UV_E2BIG:
