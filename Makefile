@@ -17,6 +17,7 @@ CC_debug    := gcc
 CC_asan     := gcc
 CC_tsan     := clang
 CC_valgrind := gcc
+CC_fuzz     := clang
 
 OPT_release  := -O2
 OPT_clang    := -O2
@@ -24,8 +25,9 @@ OPT_debug    := -O0
 OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 OPT_tsan     := -O1 -fsanitize=thread
 OPT_valgrind := -O1 -DGEE_VALGRIND
+OPT_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
-FLAVOURS := release clang debug asan tsan valgrind
+FLAVOURS := release clang debug asan tsan valgrind fuzz
 ifeq ($(filter $(FLAVOUR),$(FLAVOURS)),)
 $(error FLAVOUR=$(FLAVOUR): it is one of $(FLAVOURS))
 endif
@@ -73,6 +75,7 @@ DEPS   := sh tests/tools/deps.sh
 # What a flavour needs and gcc is not.
 GROUP_clang    := clang
 GROUP_tsan     := clang
+GROUP_fuzz     := clang
 GROUP_valgrind := valgrind
 LESSON := python3 tests/tools/lesson.py
 SELECT := $(if $(CH),$(CH)) $(if $(CASE),--case $(CASE))
@@ -128,6 +131,7 @@ help:
 	@echo 'make serve-fixed CH=01      the same over the repaired framework'
 	@echo 'make diff CH=01             what the repair changes'
 	@echo 'make test           everything that a change must pass; PART="debug tsan": some of it'
+	@echo 'make fuzz FUZZ_S=60     libFuzzer over a server in simulation, for so many seconds'
 	@echo 'make bench          CPU a request against a bare libuv server, and bytes a stream'
 	@echo 'make test-browser   an EventSource in headless Chromium (installs Chromium)'
 	@echo 'make install        headers, libgee.a, libgee.so, gee.pc, man pages; DESTDIR, PREFIX=/usr/local'
@@ -176,7 +180,7 @@ $(B)/tests/%.o: CPPFLAGS += $(CPPFLAGS_tests)
 
 $(B)/tests/common/test_%: $(B)/tests/common/test_%.o $(TESTLIB_OBJS) $(LIB)
 	@echo "  LD      $@"
-	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
 
 .PHONY: tests
 tests: $(TESTS)
@@ -200,6 +204,7 @@ $(B)/examples/%: $(B)/common/examples/%.o $(LIB)
 
 include tests/tools/lessons.mk
 include tests/bench/bench.mk
+include tests/fuzz/fuzz.mk
 include common/install.mk
 
 -include $(shell find build/$(FLAVOUR) -name '*.d' 2>/dev/null)

@@ -1,0 +1,41 @@
+# `make fuzz FUZZ_S=60`: libFuzzer over tests/fuzz; see tests/fuzz/fuzz.h. `make fuzz-corpus`
+# takes what was found since into tests/fuzz/corpus, in as few files as cover the same.
+
+FUZZ_S    ?= 60
+FUZZ_BIN  := build/fuzz/fuzz
+FUZZ_NEW  := build/fuzz-corpus
+FUZZ_OBJS := $(patsubst %,$(B)/tests/fuzz/%.o,one site check)
+FUZZ_ENV  := ASAN_OPTIONS=detect_stack_use_after_return=0:allocator_may_return_null=1
+
+.PHONY: fuzz fuzz-build fuzz-corpus
+fuzz-build:
+	@$(DEPS) check clang
+	@$(AGAIN) -j $(shell nproc) FLAVOUR=fuzz $(FUZZ_BIN) build/fuzz/fuzz-seed
+
+fuzz: fuzz-build
+	@mkdir -p $(FUZZ_NEW)
+	@echo "fuzzing for $(FUZZ_S) s; new inputs go to $(FUZZ_NEW)"
+	@$(FUZZ_ENV) $(FUZZ_BIN) -max_total_time=$(FUZZ_S) -max_len=1500 -timeout=10 -use_value_profile=0 \
+	  -artifact_prefix=build/fuzz/ -dict=tests/fuzz/words -print_final_stats=1 \
+	  $(FUZZ_NEW) tests/fuzz/corpus || { \
+	  f=$$(ls -t build/fuzz/crash-* build/fuzz/timeout-* build/fuzz/leak-* build/fuzz/oom-* 2>/dev/null | head -n 1); \
+	  echo "fuzz: it fails with $$f; again with"; \
+	  echo "  $(FUZZ_ENV) $(FUZZ_BIN) $$f"; false; }
+
+fuzz-corpus: fuzz-build
+	@rm -rf build/fuzz-merged && mkdir -p build/fuzz-merged build/fuzz-seeds $(FUZZ_NEW)
+	@build/fuzz/fuzz-seed build/fuzz-seeds
+	@$(FUZZ_ENV) $(FUZZ_BIN) -set_cover_merge=1 -use_counters=0 -max_len=1500 build/fuzz-merged build/fuzz-seeds tests/fuzz/corpus \
+	  $(FUZZ_NEW) 2>&1 | tail -n 1
+	@python3 tests/fuzz/pick.py build/fuzz-merged tests/fuzz/corpus
+
+$(FUZZ_BIN): build/fuzz/tests/fuzz/target.o $(FUZZ_OBJS) $(TESTLIB_OBJS) $(LIB)
+	@echo "  LD      $@"
+	@$(CC) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS) || { \
+	  echo "fuzz: this clang has no libFuzzer: install libclang-rt-*-dev of its version" >&2; false; }
+build/fuzz/fuzz-seed: build/fuzz/tests/fuzz/seed.o $(TESTLIB_OBJS) $(LIB)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+
+# Its corpus is a test of every flavour.
+$(B)/tests/common/test_fuzz_corpus: $(FUZZ_OBJS)
