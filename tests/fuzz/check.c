@@ -130,9 +130,9 @@ static bool take_chunks(struct reader *r) {
 
 static bool take_body(struct reader *r, const struct head *h) {
     size_t left = (size_t)(r->end - r->at);
-    /* To a HEAD that no route has seen: its answer does not say so. */
-    bool answers_head =
-        h->head || (left == 0 && h->lengths) || (left > 7 && !memcmp(r->at, "HTTP/1.", 7));
+    /* To a HEAD that no route has seen: its answer does not say so, and is an error. */
+    bool next = left > 7 && memcmp(r->at, "HTTP/1.", 7) == 0;
+    bool answers_head = h->head || (h->status >= 400 && h->lengths && (left == 0 || next));
     if (h->status < 200 || h->status == 204 || h->status == 304 || (h->lengths && answers_head))
         return true;
     if (h->codings)
