@@ -11,13 +11,14 @@ import pathlib
 import re
 import sys
 
-LAYERS = ["base", "runtime", "ctx", "sync", "http", "web", "middleware", "debug"]
+LAYERS = ["base", "runtime", "ctx", "sync", "http", "web", "html", "middleware", "debug"]
 HEADERS = {  # the public headers of each layer
     "runtime": "task.h panic.h run.h",
     "ctx": "ctx.h",
     "sync": "chan.h sync.h",
     "http": "http.h config.h",
-    "web": "engine.h req.h sse.h json.h multipart.h cookie.h html.h",
+    "web": "engine.h req.h sse.h json.h multipart.h cookie.h",
+    "html": "html.h",
     "middleware": "recovery.h middleware.h static.h gzip.h health.h",
     "debug": "debug.h metrics.h gee.h",
 }

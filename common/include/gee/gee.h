@@ -9,6 +9,7 @@
 #include "gee/debug.h"
 #include "gee/engine.h"
 #include "gee/health.h"
+#include "gee/html.h"
 #include "gee/http.h"
 #include "gee/json.h"
 #include "gee/metrics.h"

@@ -51,6 +51,7 @@ struct gee_engine {
     gee_owned *owned;
     struct gee_check *checks;    /* of /readyz: health.c */
     struct gee_metrics *metrics; /* metrics.c */
+    struct gee_html *html;       /* its templates: html/load.c */
     _Atomic bool unready;        /* /readyz says so: it is going to be shut down */
     int error;
 };
