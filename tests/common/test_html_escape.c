@@ -105,10 +105,17 @@ static const char *const bad_urls[] = {
 
 static void test_only_schemes_that_lead_somewhere(void **state) {
     static const char *const places[] = {
-        "<a href=\"%s\">",        "<img src='%s'>",        "<form action=\"%s\">",
-        "<a xlink:href=\"%s\">",  "<b formaction=\"%s\">", "<object data=\"%s\">",
-        "<p data-my-url=\"%s\">", "<video poster=\"%s\">", "<a HREF=\"%s\">",
-        "<img srcset=\"%s\">",    "<iframe src=\"%s\">",
+        "<a href=\"%s\">",
+        "<img src='%s'>",
+        "<form action=\"%s\">",
+        "<a xlink:href=\"%s\">",
+        "<b formaction=\"%s\">",
+        "<object data=\"%s\">",
+        "<p data-my-url=\"%s\">",
+        "<video poster=\"%s\">",
+        "<a HREF=\"%s\">",
+        "<img srcset=\"%s\">",
+        "<iframe src=\"%s\"></iframe>",
     };
     char text[128], want[128];
     (void)state;

@@ -62,7 +62,7 @@ typedef struct gee_html_options {
 
 enum {
     GEE_HTML_DEPTH = 64,     /* templates and blocks inside one another, and values in a script */
-    GEE_HTML_STEPS = 4000000 /* actions and texts that one page is made of */
+    GEE_HTML_STEPS = 1000000 /* actions and texts that one page is made of */
 };
 
 /* NULL: no memory; all calls take that for a set that has failed with UV_ENOMEM. */
