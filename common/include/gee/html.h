@@ -3,7 +3,7 @@
  *
  *   gee_html *h = gee_html_new(NULL);
  *   gee_html_func(h, "upper", upper, NULL, 0);
- *   gee_html_glob(h, "templates/" "*.tmpl");
+ *   gee_html_glob(h, "templates/?*");
  *   gee_engine_html(e, h);                       (before gee_listen)
  *   ...
  *   gee_html_pack(req, 200, "list.tmpl", "{s:s, s:o}", "title", "Notes", "notes", array);
@@ -58,12 +58,11 @@ typedef struct gee_html gee_html;
 
 typedef struct gee_html_options {
     size_t max_bytes; /* of a page; 0: 4 MiB */
+    size_t max_steps; /* texts, actions and turns that a page is made of; 0: 1000000 */
 } gee_html_options;
 
-enum {
-    GEE_HTML_DEPTH = 64,     /* templates and blocks inside one another, and values in a script */
-    GEE_HTML_STEPS = 1000000 /* actions and texts that one page is made of */
-};
+/* Templates and blocks inside one another, and values inside one another in a script. */
+enum { GEE_HTML_DEPTH = 64 };
 
 /* NULL: no memory; all calls take that for a set that has failed with UV_ENOMEM. */
 gee_html *gee_html_new(const gee_html_options *opt);
@@ -117,7 +116,7 @@ int gee_engine_html(gee_engine *e, gee_html *h);
  * and the client gets a 500:
  *   UV_ENOENT  there is no such template, or no set
  *   UV_EINVAL  data is NULL; a function failed, a value is not of the kind that is needed
- *   UV_E2BIG   more than max_bytes, GEE_HTML_DEPTH or GEE_HTML_STEPS
+ *   UV_E2BIG   more than max_bytes, max_steps or GEE_HTML_DEPTH
  *   UV_ENOMEM; and what gee_data returns
  */
 int gee_html_render(gee_req *req, int status, const char *name, json_t *data);

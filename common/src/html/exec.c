@@ -15,8 +15,8 @@ static html_value value(json_t *v) {
 }
 
 static int spend(html_page *p, const html_frame *f, int line) {
-    if (++p->steps > GEE_HTML_STEPS)
-        return html_page_failed(p, f, line, UV_E2BIG, "more than %d steps", GEE_HTML_STEPS);
+    if (++p->steps > p->h->max_steps)
+        return html_page_failed(p, f, line, UV_E2BIG, "more than %zu steps", p->h->max_steps);
     return 0;
 }
 

@@ -89,7 +89,7 @@ struct gee_html {
     html_func *funcs;
     html_template *templates;
     html_literal *literals;
-    size_t max_bytes;
+    size_t max_bytes, max_steps;
     bool compiled;
     int error;
     char text[HTML_ERROR];

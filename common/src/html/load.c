@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FILE_MAX = 1024 * 1024, PAGE_MAX = 4 * 1024 * 1024 };
+enum { FILE_MAX = 1024 * 1024, PAGE_MAX = 4 * 1024 * 1024, STEPS_MAX = 1000000 };
 
 int html_failed(gee_html *h, int rc, const char *file, int line, const char *fmt, ...) {
     va_list ap;
@@ -55,6 +55,7 @@ gee_html *gee_html_new(const gee_html_options *opt) {
     gee_html *h = calloc(1, sizeof(*h));
     if (h == NULL)
         return NULL;
+    h->max_steps = opt && opt->max_steps ? opt->max_steps : STEPS_MAX;
     h->max_bytes = opt && opt->max_bytes ? opt->max_bytes : PAGE_MAX;
     if (html_builtins(h) < 0) {
         gee_html_free(h);
