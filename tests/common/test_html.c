@@ -342,6 +342,8 @@ static int glob_rc(const char *pattern, char *err, size_t size) {
 static void test_files_are_templates(void **state) {
     char err[256], path[128], *out;
     (void)state;
+    assert_int_equal(glob_rc("none/*", err, sizeof(err)), UV_ENOENT);
+    assert_string_equal(err, "/none/*: no such file or directory");
     put("page.tmpl", "<h1>{{.t}}</h1>{{template \"foot.tmpl\" .}}");
     put("foot.tmpl", "<hr>{{.t}}");
     put("empty.tmpl", "");

@@ -231,6 +231,30 @@ def rest(flavour):
           f"{flavour}, rest: a file that cannot be is said", nowhere)
 
 
+# --- pages ---
+
+
+def pages(flavour):
+    with Server(flavour, "pages", GEE_WORKERS="2", PAGES=str(ROOT / "common/examples/pages")) as s:
+        status, page = s.curl("/")
+        check(status == 200 and b"<title>Guest book</title>" in page and b"Nobody" in page,
+              f"{s.name}: an empty book", page)
+        bad = "</script><b>'\""
+        status, _ = s.curl("/", *(a for field in (f"name={bad}", "site=javascript:alert(1)",
+                                                  f"text={bad}") for a in ("--data-urlencode", field)))
+        check(status == 303, f"{s.name}: signed", status)
+        page = s.curl("/")[1].decode()
+        check("<b>" not in page and page.count("</script>") == 1 and "javascript:alert" not in
+              page.split("<script>")[0] and '<a href="#unsafe">&lt;/script&gt;&lt;b&gt;&#39;&#34;</a>' in page,
+              f"{s.name}: what a guest writes stays text", page)
+        check(s.curl("/", "-d", "name=")[0] == 400, f"{s.name}: no name is 400")
+    nowhere = subprocess.run([ROOT / "build" / flavour / "examples/pages"], timeout=20,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             env={**os.environ, "PAGES": "/nonexistent", "PORT": "0"})
+    check(nowhere.returncode == 1 and "/nonexistent/*.tmpl: no such file" in nowhere.stderr,
+          f"{flavour}, pages: no template is said, and nothing starts", nowhere)
+
+
 # --- chat ---
 
 
@@ -392,7 +416,7 @@ def main(argv):
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if not check(built.returncode == 0, f"{flavour}: the examples are built", built.stdout):
             continue
-        for example in (hello, rest, chat):
+        for example in (hello, rest, pages, chat):
             try:
                 example(flavour)
             except Exception as e:  # one example's end is not that of the others

@@ -90,7 +90,7 @@ enum { GEE_HTML_SAFE = 1 };
  * is returned by gee_html_compile too: a program may check it there, once. From one task.
  *   UV_EINVAL  a template is wrong, or the name of a function
  *   UV_EEXIST  that name is taken: by a template, or by a function
- *   UV_ENOENT  the pattern matches no file;  UV_EFBIG  a file has more than 1 MiB
+ *   UV_ENOENT  the pattern matches no file; UV_EFBIG  a file has more than 1 MiB
  *   UV_EBUSY   compiled already;  UV_ENOMEM;  what reading a file returns
  */
 /* Before the templates that use it. flags: 0 or GEE_HTML_SAFE. */

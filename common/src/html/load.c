@@ -170,14 +170,16 @@ int gee_html_glob(gee_html *h, const char *pattern) {
     int rc = may_fill(h, pattern);
     if (rc < 0)
         return rc;
+    errno = 0;
     int none = glob(pattern, GLOB_ERR | GLOB_MARK, NULL, &found);
-    if (none == GLOB_NOMATCH)
-        return html_failed(h, UV_ENOENT, pattern, 0, "no file matches");
-    if (none)
-        return html_failed(h, none == GLOB_NOSPACE ? UV_ENOMEM : UV_EIO, pattern, 0,
-                           "cannot be searched");
+    if (none == GLOB_ABORTED) /* a directory cannot be read */
+        rc = uv_translate_sys_error(errno ? errno : EIO);
+    else if (none == GLOB_NOSPACE)
+        rc = UV_ENOMEM;
+    if (rc < 0)
+        html_failed(h, rc, pattern, 0, "%s", uv_strerror(rc));
     size_t files = 0;
-    for (size_t i = 0; i < found.gl_pathc && rc == 0; i++) {
+    for (size_t i = 0; none == 0 && i < found.gl_pathc && rc == 0; i++) {
         const char *path = found.gl_pathv[i];
         if (path[strlen(path) - 1] == '/')
             continue;
