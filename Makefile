@@ -47,8 +47,8 @@ endif
 
 PKG := $(shell pkg-config --exists libuv 2>/dev/null && echo yes)
 ifeq ($(PKG),yes)
-CPPFLAGS += $(shell pkg-config --cflags libuv jansson libdw)
-LIBS     := $(shell pkg-config --libs libuv jansson libdw) -lm -lboost_context -lpthread
+CPPFLAGS += $(shell pkg-config --cflags libuv jansson libdw zlib)
+LIBS     := $(shell pkg-config --libs libuv jansson libdw zlib) -lm -lboost_context -lpthread
 LLHTTP_PKG := $(shell pkg-config --exists libllhttp 2>/dev/null && echo yes)
 ifeq ($(LLHTTP_PKG),yes)
 CPPFLAGS += $(shell pkg-config --cflags libllhttp)

@@ -15,6 +15,7 @@ struct t_conn {
     bool closed;
     int write_status;
     char *head, *body, field[256];
+    size_t body_len;
 };
 
 static void wake(gee_park **who) {
@@ -132,6 +133,7 @@ static void forget_response(t_conn *c) {
     free(c->head);
     free(c->body);
     c->head = c->body = NULL;
+    c->body_len = 0;
 }
 
 void t_close(gee_ctx *ctx, t_conn *c) {
@@ -169,6 +171,10 @@ const char *t_body(t_conn *c) {
     return c->body;
 }
 
+size_t t_body_size(const t_conn *c) {
+    return c->body_len;
+}
+
 static int need(gee_ctx *ctx, t_conn *c, size_t n) {
     while (gee_buf_size(&c->in) < n) {
         int rc = t_more(ctx, c);
@@ -179,13 +185,14 @@ static int need(gee_ctx *ctx, t_conn *c, size_t n) {
 }
 
 static int take_body(gee_ctx *ctx, t_conn *c, size_t n) {
-    size_t had = c->body ? strlen(c->body) : 0;
+    size_t had = c->body_len;
     int rc = need(ctx, c, n);
     if (rc < 0)
         return rc;
     c->body = realloc(c->body, had + n + 1);
     memcpy(c->body + had, gee_buf_head(&c->in), n);
     c->body[had + n] = '\0';
+    c->body_len = had + n;
     gee_buf_consume(&c->in, n);
     return 0;
 }

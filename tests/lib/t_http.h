@@ -32,6 +32,7 @@ void t_reset(gee_ctx *ctx, t_conn *c);
  * status, or an error; its body, unchunked, in t_body(). */
 int t_response(gee_ctx *ctx, t_conn *c);
 const char *t_body(t_conn *c);
+size_t t_body_size(const t_conn *c);
 /* Of that response; NULL: not there. Valid until the next call on c. */
 const char *t_field(t_conn *c, const char *name);
 /* A request without a body, and its response. */

@@ -14,7 +14,7 @@ set -u
 
 packages_of() {
     case $1 in
-    build) echo "gcc libc6-dev pkg-config libuv1-dev libboost-context-dev libjansson-dev libdw-dev LLHTTP" ;;
+    build) echo "gcc libc6-dev pkg-config libuv1-dev libboost-context-dev libjansson-dev libdw-dev zlib1g-dev LLHTTP" ;;
     install) echo "$(packages_of build) python3" ;;
     check) echo "$(packages_of build) libcmocka-dev libcurl4-openssl-dev curl python3 binutils" ;;
     test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck ?linux-perf ?libsqlite3-dev ?mandoc" ;;
@@ -38,6 +38,7 @@ present_elsewhere() {
     libuv1-dev) pkg-config --exists libuv ;;
     libjansson-dev) pkg-config --exists jansson ;;
     libdw-dev) pkg-config --exists libdw ;;
+    zlib1g-dev) pkg-config --exists zlib ;;
     libcmocka-dev) pkg-config --exists cmocka ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl ;;
     LLHTTP) pkg-config --exists libllhttp || [ -f /usr/share/llhttp/llhttp.c ] ;;

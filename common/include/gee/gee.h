@@ -8,6 +8,7 @@
 #include "gee/ctx.h"
 #include "gee/debug.h"
 #include "gee/engine.h"
+#include "gee/gzip.h"
 #include "gee/health.h"
 #include "gee/html.h"
 #include "gee/http.h"

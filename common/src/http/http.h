@@ -31,6 +31,7 @@ enum {
     GEE_IN_BUFFER = 64 * 1024,    /* of pipelined requests, before reading stops */
     GEE_OUT_BUFFER = 16 * 1024,   /* of a response, before it is sent */
     GEE_WRITE_PIECE = 256 * 1024, /* has to be taken within write_ms */
+    GEE_FILTER_WHOLE = 64 * 1024, /* of a body that is filtered at once, to know its length */
     GEE_DISCARD = 256 * 1024,     /* of a body nobody read, before the connection is given up */
     GEE_LINGER_MS = 1000,         /* for a client to read the last response */
 };
@@ -46,6 +47,27 @@ typedef struct gee_fields {
     gee_field *at; /* in the arena */
     size_t n, cap;
 } gee_fields;
+
+/* filter.c: what the body goes through before it is framed. */
+enum gee_filter_how { GEE_FILTER_MORE, GEE_FILTER_FLUSH, GEE_FILTER_END };
+#define GEE_ANY_LENGTH UINT64_MAX
+
+typedef struct gee_filter gee_filter;
+struct gee_filter {
+    /*
+     * The head is going to be made, of a body of n bytes, or GEE_ANY_LENGTH: nobody knows
+     * yet. It may set header fields. False: the body stays as it is; so it has to be where there is
+     * none, for HEAD or a 304. Called again if the response was taken back.
+     */
+    bool (*begin)(gee_filter *f, uint64_t n);
+    /*
+     * Takes from *data and *n, and puts what comes of it into out: how many bytes, or an
+     * error. If that is all of the room there may be more, else it has taken everything.
+     */
+    ssize_t (*step)(gee_filter *f, const char **data, size_t *n, enum gee_filter_how how, char *out,
+                    size_t room);
+    void (*free)(gee_filter *f); /* once, with the exchange, however that ends */
+};
 
 typedef struct gee_exchange {
     gee_conn *conn;
@@ -81,9 +103,11 @@ typedef struct gee_exchange {
     enum { GEE_FRAME_LENGTH, GEE_FRAME_CHUNKED, GEE_FRAME_CLOSE } frame;
     bool chunk_open;
     size_t chunk_at; /* where its data begin, in what is unsent */
-    uint64_t sent;   /* bytes of the body */
+    uint64_t sent;   /* bytes of the body, in front of the filter */
     uint64_t length; /* of it, if it was announced before it was written */
     bool announced;
+    gee_filter *filter;        /* NULL: none */
+    bool filtering, unflushed; /* unflushed: it has bytes that a flush would bring out */
 } gee_exchange;
 
 /* The scanner of wire.c. */
@@ -236,6 +260,22 @@ int gee_exchange_error(gee_exchange *x, int status);
 bool gee_exchange_retract(gee_exchange *x, size_t fields);
 /* What was sent is all that there will be, and the client can tell that it is not whole. */
 void gee_exchange_break(gee_exchange *x);
+
+/* Frames these bytes, and sends what has gathered if that is much. */
+int gee_exchange_put(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n, gee_site site);
+
+/* filter.c */
+/* f filters the response; its memory stays the caller's until f->free. 0, or UV_EALREADY: there
+ * is one already, or the head has been made. */
+int gee_exchange_filter(gee_exchange *x, gee_filter *f);
+/* For response.c: x->filtering. */
+bool gee_filter_begin(gee_exchange *x, uint64_t n);
+int gee_filter_write(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n, gee_site site);
+int gee_filter_flush(gee_ctx *ctx, gee_exchange *x, gee_site site);
+int gee_filter_end(gee_exchange *x);
+/* All of it at once, appended to out. */
+int gee_filter_whole(gee_exchange *x, const void *data, size_t n, gee_buf *out);
+void gee_filter_free(gee_exchange *x);
 
 /* write.c */
 /* Sends what is in c->out and then `body`, and parks until the client's side took it. */

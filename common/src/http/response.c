@@ -101,16 +101,12 @@ static int put_head(gee_exchange *x, uint64_t length) {
 
 /* --- body --- */
 
-int gee_exchange_respond(gee_ctx *ctx, gee_exchange *x, const void *body, size_t n, gee_site site) {
-    gee_worker_check(x->conn->worker, "a request");
-    if (x->head_sent)
-        return UV_EALREADY;
+static int respond_plain(gee_ctx *ctx, gee_exchange *x, const void *body, size_t n, gee_site site) {
     x->frame = GEE_FRAME_LENGTH;
     int rc = put_head(x, n);
     x->ended = true;
     if (rc < 0 || n == 0 || is_head(x) || has_no_body(x->status))
         return rc;
-    x->sent = n;
     if (n <= COPY_UP_TO)
         return gee_buf_append(&x->conn->out, body, n);
     return gee_conn_flush(ctx, x->conn, body, n, site);
@@ -124,9 +120,15 @@ int gee_exchange_announce(gee_exchange *x, uint64_t n) {
     return 0;
 }
 
-static int begin_stream(gee_exchange *x) {
-    x->frame = x->announced ? GEE_FRAME_LENGTH : x->minor > 0 ? GEE_FRAME_CHUNKED : GEE_FRAME_CLOSE;
+static int begin_frames(gee_exchange *x) {
+    bool length = x->announced && !x->filtering;
+    x->frame = length ? GEE_FRAME_LENGTH : x->minor > 0 ? GEE_FRAME_CHUNKED : GEE_FRAME_CLOSE;
     return put_head(x, x->length);
+}
+
+static int begin_stream(gee_exchange *x) {
+    gee_filter_begin(x, x->announced ? x->length : GEE_ANY_LENGTH);
+    return begin_frames(x);
 }
 
 /*
@@ -183,6 +185,18 @@ static int check_open(gee_exchange *x) {
     return x->head_sent ? 0 : begin_stream(x);
 }
 
+static int send_gathered(gee_ctx *ctx, gee_exchange *x, gee_site site) {
+    int rc = close_chunk(x);
+    return rc < 0 ? rc : gee_conn_flush(ctx, x->conn, NULL, 0, site);
+}
+
+int gee_exchange_put(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n, gee_site site) {
+    int rc = n <= COPY_UP_TO ? write_small(x, data, n) : write_large(ctx, x, data, n, site);
+    if (rc == 0 && gee_buf_size(&x->conn->out) >= GEE_OUT_BUFFER)
+        rc = send_gathered(ctx, x, site);
+    return rc;
+}
+
 int gee_exchange_write(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n, gee_site site) {
     int rc = check_open(x);
     if (rc < 0 || n == 0 || is_head(x) || has_no_body(x->status))
@@ -190,17 +204,58 @@ int gee_exchange_write(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n
     if (x->announced && n > x->length - x->sent)
         return UV_EMSGSIZE; /* it would be read as the next response */
     x->sent += n;
-    rc = n <= COPY_UP_TO ? write_small(x, data, n) : write_large(ctx, x, data, n, site);
-    if (rc == 0 && gee_buf_size(&x->conn->out) >= GEE_OUT_BUFFER)
-        rc = gee_exchange_flush(ctx, x, site);
-    return rc;
+    return x->filtering ? gee_filter_write(ctx, x, data, n, site)
+                        : gee_exchange_put(ctx, x, data, n, site);
 }
 
 int gee_exchange_flush(gee_ctx *ctx, gee_exchange *x, gee_site site) {
     int rc = check_open(x);
+    if (rc == 0 && x->filtering)
+        rc = gee_filter_flush(ctx, x, site);
+    return rc < 0 ? rc : send_gathered(ctx, x, site);
+}
+
+/* --- its end --- */
+
+static int end_frames(gee_exchange *x) {
+    x->ended = true;
+    int rc = x->filtering ? gee_filter_end(x) : 0;
     if (rc == 0)
         rc = close_chunk(x);
-    return rc < 0 ? rc : gee_conn_flush(ctx, x->conn, NULL, 0, site);
+    bool last_chunk = x->frame == GEE_FRAME_CHUNKED && !is_head(x);
+    return rc == 0 && last_chunk ? gee_buf_append(&x->conn->out, "0\r\n\r\n", 5) : rc;
+}
+
+/* A large one in chunks, so that there is no copy of all of it. */
+static int respond_filtered(gee_ctx *ctx, gee_exchange *x, const void *body, size_t n,
+                            gee_site site) {
+    gee_buf out = {0};
+    int rc;
+    if (n > GEE_FILTER_WHOLE) {
+        rc = begin_frames(x);
+        if (rc == 0)
+            rc = gee_filter_write(ctx, x, body, n, site);
+        return rc == 0 ? end_frames(x) : rc;
+    }
+    rc = gee_filter_whole(x, body, n, &out);
+    if (rc == 0)
+        rc = respond_plain(ctx, x, gee_buf_head(&out), gee_buf_size(&out), site);
+    gee_buf_free(&out);
+    return rc;
+}
+
+int gee_exchange_respond(gee_ctx *ctx, gee_exchange *x, const void *body, size_t n, gee_site site) {
+    gee_worker_check(x->conn->worker, "a request");
+    if (x->head_sent)
+        return UV_EALREADY;
+    x->announced = false; /* it was about another body */
+    int rc = gee_filter_begin(x, n) ? respond_filtered(ctx, x, body, n, site)
+                                    : respond_plain(ctx, x, body, n, site);
+    if (!is_head(x) && !has_no_body(x->status))
+        x->sent = n;
+    if (rc < 0)
+        gee_exchange_break(x);
+    return rc;
 }
 
 int gee_exchange_end(gee_exchange *x) {
@@ -216,10 +271,7 @@ int gee_exchange_end(gee_exchange *x) {
         gee_exchange_break(x);
         return 0;
     }
-    x->ended = true;
-    rc = close_chunk(x);
-    bool last_chunk = x->frame == GEE_FRAME_CHUNKED && !is_head(x);
-    return rc == 0 && last_chunk ? gee_buf_append(&x->conn->out, "0\r\n\r\n", 5) : rc;
+    return end_frames(x);
 }
 
 bool gee_exchange_retract(gee_exchange *x, size_t fields) {
@@ -227,7 +279,7 @@ bool gee_exchange_retract(gee_exchange *x, size_t fields) {
         return false;
     if (x->head_sent)
         x->conn->out.len = x->conn->out.off + x->out_at;
-    x->head_sent = x->ended = x->chunk_open = x->announced = false;
+    x->head_sent = x->ended = x->chunk_open = x->announced = x->filtering = false;
     x->frame = GEE_FRAME_LENGTH;
     if (x->out_fields.n > fields)
         x->out_fields.n = fields;

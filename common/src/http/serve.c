@@ -1,7 +1,6 @@
 /*
- * The task of a connection: it serves what has been parsed, then what was
- * pipelined behind it, and ends when nothing more waits. Responses to pipelined
- * requests are sent together.
+ * The task of a connection: it serves what has been parsed, then what was pipelined behind it, and
+ * ends when nothing more waits. Responses to pipelined requests are sent together.
  */
 #include "base/count.h"
 #include "base/tools.h"
@@ -11,6 +10,7 @@
 void gee_exchange_free(gee_conn *c) {
     gee_exchange *x = c->x;
     c->x = NULL;
+    gee_filter_free(x);
     if (x->ctx)
         gee_ctx_end(x->ctx);
     gee_buf_free(&x->body);
