@@ -279,7 +279,7 @@ bool gee_exchange_retract(gee_exchange *x, size_t fields) {
         return false;
     if (x->head_sent)
         x->conn->out.len = x->conn->out.off + x->out_at;
-    x->head_sent = x->ended = x->chunk_open = x->announced = x->filtering = false;
+    x->head_sent = x->ended = x->chunk_open = x->announced = false;
     x->frame = GEE_FRAME_LENGTH;
     if (x->out_fields.n > fields)
         x->out_fields.n = fields;
