@@ -1,6 +1,7 @@
 # `make fuzz FUZZ_S=60`: libFuzzer over tests/fuzz; see tests/fuzz/fuzz.h. `make fuzz-corpus`
 # takes what was found since into tests/fuzz/corpus, in as few files as cover the same.
 
+comma     := ,
 FUZZ_S    ?= 60
 FUZZ_BIN  := build/fuzz/fuzz
 FUZZ_NEW  := build/fuzz-corpus
@@ -37,5 +38,8 @@ build/fuzz/fuzz-seed: build/fuzz/tests/fuzz/seed.o $(TESTLIB_OBJS) $(LIB)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
 
-# Its corpus is a test of every flavour.
+# Its corpus is a test of every flavour, and its routes are where memory runs out.
 $(B)/tests/common/test_fuzz_corpus: $(FUZZ_OBJS)
+$(B)/tests/common/test_torture: $(B)/tests/fuzz/site.o
+$(B)/tests/common/test_torture: \
+  LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc strdup strndup mmap)

@@ -102,7 +102,7 @@ static void cookie(gee_req *req) {
     const char *got = gee_cookie(req, "id");
     const gee_set_cookie_options opt = {.http_only = true, .max_age_s = 60};
     int rc = got ? gee_set_cookie(req, "seen", got, &opt) : 0;
-    gee_string(req, rc < 0 ? 400 : 200, "%s\n", got ? got : "none");
+    gee_string(req, rc < 0 ? gee_body_status(rc) : 200, "%s\n", got ? got : "none");
 }
 
 static int64_t tick(gee_req *req, void *arg) {
@@ -130,13 +130,18 @@ static void pass_on(gee_req *req) {
 static void large(gee_req *req) {
     enum { LARGE = 6000 };
     char *data = gee_alloc(req, LARGE);
+    if (data == NULL) {
+        gee_fail(req, 503);
+        return;
+    }
     memset(data, 'x', LARGE);
     gee_data(req, 200, "text/plain", data, LARGE);
 }
 
 static void away(gee_req *req) {
-    if (gee_redirect(req, 302, gee_default_query(req, "to", "/")) < 0)
-        gee_fail(req, 400);
+    int rc = gee_redirect(req, 302, gee_default_query(req, "to", "/"));
+    if (rc < 0)
+        fail(req, rc);
 }
 
 static void broken(gee_req *req) {

@@ -21,6 +21,15 @@ typedef struct gee_limits {
     uint64_t lame_ms;    /* between a signal and the shutdown in gee_engine_run; none */
 } gee_limits;
 
+/*
+ * When there is no memory. A request whose head cannot be kept is answered with 503, and so
+ * is one whose body or parameters cannot, by the calls that say UV_ENOMEM; without memory
+ * for the answer, or for a connection or a task, the connection is closed. Nothing else is
+ * lost: the next request is served as soon as there is memory. A task that has no stack
+ * yet waits for one, and a shutdown needs none, but without memory for its timer drain_ms
+ * is over at once. libuv itself ends the process where it has none for its own tables.
+ */
+
 typedef struct gee_server gee_server;
 
 /* The port that it listens on. */

@@ -70,9 +70,10 @@ static void after_task(gee_ctx *ctx, void *arg) {
 
 static void after_start(gee_work *work) {
     gee_after *a = gee_container(work, gee_after, start);
-    /* No memory for the task: nobody is left to tell. */
-    if (gee_go_at(gee_background(), after_task, a, "after_func", GEE_HERE) < 0)
-        abort();
+    if (gee_go_at(gee_background(), after_task, a, "after_func", GEE_HERE) < 0) {
+        gee_work_again(work); /* nobody is left to tell that there is no memory for the task */
+        return;
+    }
     gee_worker_task_gone(a->worker);
 }
 

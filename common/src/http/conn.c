@@ -131,6 +131,8 @@ static void feed(gee_conn *c, const char *data, size_t n) {
         gee_conn_serve(c);
     else if (!x->head_done && c->deadline != GEE_HEAD)
         gee_conn_deadline(c, GEE_HEAD, c->part->srv->limits.head_ms);
+    if (c->closing) /* no memory for the task, or for the timer: x is gone */
+        return;
     if (gee_buf_size(&x->body) > 0 || x->complete || x->body_err)
         wake_reader(x);
     if (gee_buf_size(&x->body) >= GEE_BODY_BUFFER || gee_buf_size(&c->in) >= GEE_IN_BUFFER)

@@ -180,7 +180,9 @@ size_t gee_parse(gee_conn *c, const char *data, size_t n) {
             return taken;
         }
         w->unknown |= is_unknown_method(err);
-        int status = err == HPE_OK || w->unknown ? verdict(w) : 400;
+        int status = err == HPE_OK || w->unknown   ? verdict(w)
+                     : err == HPE_CB_MESSAGE_BEGIN ? 503 /* no memory to begin with */
+                                                   : 400;
         if (status)
             bad_input(c, status);
         at += looked;

@@ -46,7 +46,8 @@ void gee_server_unref(gee_server *srv) {
     free(srv);
 }
 
-/* --- something to do on every worker, in a task there --- */
+/* --- something to do on every worker, on its loop: it needs no memory, so that a shutdown
+ * is one also when there is none --- */
 
 struct on_all {
     gee_server *srv;
@@ -57,13 +58,13 @@ struct on_all {
 };
 
 struct on_one {
+    gee_work work;
     gee_server_part *part;
     struct on_all *all;
 };
 
-static void on_one(gee_ctx *ctx, void *arg) {
-    struct on_one *one = arg;
-    (void)ctx;
+static void on_one(gee_work *work) {
+    struct on_one *one = gee_container(work, struct on_one, work);
     one->all->fn(one->part, one->all);
     gee_waitgroup_done(&one->all->done);
 }
@@ -71,11 +72,9 @@ static void on_one(gee_ctx *ctx, void *arg) {
 /* One after the other: they share all->rc. */
 static int on_all(struct on_all *all) {
     for (int i = 0; i < all->srv->nparts; i++) {
-        struct on_one one = {&all->srv->parts[i], all};
+        struct on_one one = {{.fn = on_one}, &all->srv->parts[i], all};
         gee_waitgroup_add(&all->done, 1);
-        int rc = gee_go_on_at(i, NULL, on_one, &one, "server", GEE_HERE);
-        if (rc < 0)
-            return rc;
+        gee_post(&gee_runtime_current()->workers[i], &one.work);
         gee_waitgroup_wait(NULL, &all->done);
     }
     return all->rc;
@@ -190,8 +189,11 @@ static void cut(gee_server_part *part, struct on_all *all) {
         gee_conn_lost(gee_container(it, gee_conn, link), UV_ESHUTDOWN);
 }
 
+/* Without memory to wait with, the time is up at once. */
 static int wait_for_conns(gee_server *srv, uint64_t ms) {
     gee_ctx *soon = gee_ctx_with_timeout(NULL, ms);
+    if (soon == NULL)
+        return UV_ETIMEDOUT;
     int rc = gee_waitgroup_wait(soon, &srv->conns);
     gee_ctx_end(soon);
     return rc;

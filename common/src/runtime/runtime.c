@@ -87,6 +87,8 @@ int gee_runtime_start_threads(gee_runtime *rt) {
     for (int i = 1; i < rt->nworkers; i++) {
         int rc = uv_thread_create(&rt->workers[i].thread, thread_main, &rt->workers[i]);
         if (rc < 0) {
+            for (int j = i; j < rt->nworkers; j++) /* these have no thread to do it */
+                gee_worker_close(&rt->workers[j]);
             rt->nworkers = i;
             return rc;
         }

@@ -54,10 +54,34 @@ static void join_from_inbox(gee_work *work) {
     join_worker(t);
 }
 
+static void entry(transfer from);
+
+static int take_stack(gee_worker *w, gee_task *t) {
+    if (gee_stack_get(&w->stacks, w->rt->stack_size, &t->stack) < 0)
+        return UV_ENOMEM;
+    t->fctx = make_fcontext(gee_stack_top(&t->stack), w->rt->stack_size, entry);
+#ifdef GEE_TSAN
+    t->fiber = __tsan_create_fiber(0);
+    __tsan_set_fiber_name(t->fiber, t->name);
+#endif
+    return 0;
+}
+
+bool gee_task_feed(gee_worker *w) {
+    while (!gee_list_empty(&w->starved)) {
+        gee_task *t = gee_container(w->starved.next, gee_task, link);
+        if (take_stack(w, t) < 0)
+            return false;
+        gee_list_del(&t->link);
+        run_queue_push(w, t);
+    }
+    return true;
+}
+
 /* The spawner makes the task, so that what it releases for TSan lives as long as the task. */
 int gee_task_spawn(gee_worker *w, const gee_spawn *s) {
     bool here = w == gee_worker_self();
-    if (here && !gee_list_empty(&w->starved))
+    if (here && !gee_task_feed(w))
         return UV_ENOMEM; /* the tasks that are there come first */
     gee_task *t = calloc(1, sizeof(*t));
     if (t == NULL)
@@ -153,17 +177,6 @@ static void switch_in(gee_worker *w, gee_task *t) {
     (void)w;
 }
 
-static int take_stack(gee_worker *w, gee_task *t) {
-    if (gee_stack_get(&w->stacks, w->rt->stack_size, &t->stack) < 0)
-        return UV_ENOMEM;
-    t->fctx = make_fcontext(gee_stack_top(&t->stack), w->rt->stack_size, entry);
-#ifdef GEE_TSAN
-    t->fiber = __tsan_create_fiber(0);
-    __tsan_set_fiber_name(t->fiber, t->name);
-#endif
-    return 0;
-}
-
 static void forget(gee_task *t) {
     gee_worker *w = t->worker;
 #ifdef GEE_TSAN
@@ -187,6 +200,7 @@ void gee_task_run(gee_worker *w, gee_task *t) {
     w->runq_len--;
     if (t->stack.base == NULL && take_stack(w, t) < 0) {
         gee_list_push(&w->starved, &t->link);
+        gee_worker_hungry(w);
         return;
     }
     t->state = GEE_TASK_RUNNING;

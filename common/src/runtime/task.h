@@ -108,6 +108,8 @@ int gee_task_spawn(struct gee_worker *w, const gee_spawn *s);
 
 /* One slice: until the task parks, yields or ends. For the worker's loop. */
 void gee_task_run(struct gee_worker *w, gee_task *t);
+/* Stacks for those that wait for one. False: there are not enough. */
+bool gee_task_feed(struct gee_worker *w);
 /* Makes a waiting task runnable, from any thread. Once for each time it parks. */
 void gee_task_ready(gee_task *t);
 /* Back to the loop. The state was set before. */

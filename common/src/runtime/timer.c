@@ -59,11 +59,20 @@ static int grow(gee_timers *ts) {
     return 0;
 }
 
+int gee_timers_init(gee_timers *ts) {
+    return grow(ts);
+}
+
+/* One place is for the timer that waits for memory: it cannot be refused. */
+static bool is_full(const gee_timers *ts, const gee_timer *t, const gee_worker *w) {
+    return ts->n + (t != &w->again) >= ts->cap;
+}
+
 int gee_timer_start(gee_timer *t, uint64_t when_ns, void (*fn)(gee_timer *t)) {
     gee_worker *w = gee_worker_self();
     gee_timers *ts = &w->timers;
     gee_timer_stop(t);
-    if (ts->n == ts->cap && grow(ts) < 0)
+    if (is_full(ts, t, w) && grow(ts) < 0)
         return UV_ENOMEM;
     t->when_ns = when_ns < GEE_FAR_NS ? when_ns : GEE_FAR_NS;
     t->seq = ts->seq++;

@@ -87,6 +87,37 @@ void gee_worker_run_deferred(gee_worker *w) {
     }
 }
 
+/*
+ * Out of memory. What needs it and cannot be refused waits here and is tried again, for
+ * nothing says when there is some. The timer's place in the heap is kept free for it.
+ */
+enum { AGAIN_MS = 10 };
+
+static void try_again(gee_timer *t) {
+    gee_worker *w = gee_container(t, gee_worker, again);
+    gee_work *work = w->hungry;
+    w->hungry = NULL;
+    if (!gee_task_feed(w))
+        gee_worker_hungry(w);
+    while (work) {
+        gee_work *next = work->next;
+        work->fn(work);
+        work = next;
+    }
+}
+
+void gee_worker_hungry(gee_worker *w) {
+    if (!gee_timer_armed(&w->again))
+        gee_timer_start(&w->again, gee_clock_in_ms(AGAIN_MS), try_again);
+}
+
+void gee_work_again(gee_work *work) {
+    gee_worker *w = gee_this_worker;
+    work->next = w->hungry;
+    w->hungry = work;
+    gee_worker_hungry(w);
+}
+
 /* So many slices between two looks at the outside. */
 enum { SLICES = 256 };
 
@@ -145,6 +176,12 @@ void gee_worker_leave(void) {
     gee_this_worker = NULL;
 }
 
+static void free_buffers(gee_worker *w) {
+    gee_timers_free(&w->timers);
+    free(w->signal_stack);
+    free(w->read_buf);
+}
+
 int gee_worker_init(gee_worker *w, gee_runtime *rt, int index) {
     *w = (gee_worker){.rt = rt, .index = index};
     gee_list_init(&w->runq);
@@ -156,10 +193,10 @@ int gee_worker_init(gee_worker *w, gee_runtime *rt, int index) {
     w->rng = rt->seed + (uint64_t)index;
     w->read_buf = malloc(GEE_READ_BUF);
     w->signal_stack = malloc(GEE_SIGNAL_STACK);
-    int rc = w->read_buf && w->signal_stack ? uv_loop_init(&w->loop) : UV_ENOMEM;
+    bool room = w->read_buf && w->signal_stack && gee_timers_init(&w->timers) == 0;
+    int rc = room ? uv_loop_init(&w->loop) : UV_ENOMEM;
     if (rc < 0) {
-        free(w->read_buf);
-        free(w->signal_stack);
+        free_buffers(w);
         return rc;
     }
     w->loop.data = w;
@@ -168,6 +205,8 @@ int gee_worker_init(gee_worker *w, gee_runtime *rt, int index) {
     if (rc == 0)
         rc = rt->driver->start(w);
     w->now_ns = gee_driver_now(w);
+    if (rc < 0)
+        gee_worker_close(w);
     return rc;
 }
 
@@ -185,8 +224,10 @@ void gee_worker_close(gee_worker *w) {
         gee_worker_print_tasks(w, "tasks left over after main returned:");
     gee_list_each_safe (it, &w->tasks)
         gee_task_abandon(gee_container(it, gee_task, all));
+    gee_timer_stop(&w->again);
     uv_close((uv_handle_t *)&w->alarm, NULL);
-    uv_close((uv_handle_t *)&w->bell, NULL);
+    if (w->bell.loop) /* else it was never there: it failed at its start */
+        uv_close((uv_handle_t *)&w->bell, NULL);
     if (w->prepare.loop)
         uv_close((uv_handle_t *)&w->prepare, NULL);
     for (int i = 0; i < 16 && uv_loop_alive(&w->loop); i++) {
@@ -196,9 +237,7 @@ void gee_worker_close(gee_worker *w) {
     w->loop_busy = uv_loop_close(&w->loop) != 0;
     if (w->loop_busy)
         uv_walk(&w->loop, print_handle, NULL);
-    gee_timers_free(&w->timers);
     gee_stack_cache_free(&w->stacks);
     gee_overflow_leave(w);
-    free(w->signal_stack);
-    free(w->read_buf);
+    free_buffers(w);
 }

@@ -55,7 +55,9 @@ struct gee_worker {
     size_t runq_len;
     gee_work *deferred, **deferred_end; /* work to do on the loop, in order */
     gee_list tasks;
-    gee_list starved; /* no memory for a stack yet */
+    gee_list starved; /* tasks: no memory for a stack yet */
+    gee_work *hungry; /* work for which there was no memory, latest first */
+    gee_timer again;  /* armed while any of these two waits */
     gee_list paused;  /* listeners: no descriptor for a connection yet */
     gee_task *current;
     gee_stack_cache stacks;
@@ -136,6 +138,12 @@ void gee_worker_check(const gee_worker *w, const char *what);
 void gee_post(gee_worker *w, gee_work *work);
 /* Work for the calling worker's loop. */
 void gee_defer(gee_work *work);
+
+/* Calls work->fn again in a while: there was no memory for what it has to do, and nobody
+ * who could be told. On the worker's own thread. Needs no memory. */
+void gee_work_again(gee_work *work);
+/* The same for the tasks that wait for a stack. */
+void gee_worker_hungry(gee_worker *w);
 
 /* The time now, asked of the clock and not of the latest poll. */
 uint64_t gee_clock_ns(void);

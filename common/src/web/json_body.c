@@ -80,7 +80,12 @@ static int parse(const gee_buf *body, json_t **out, json_error_t *err) {
     *out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, err);
     if (*out)
         return 0;
-    return json_error_code(err) == json_error_out_of_memory ? UV_ENOMEM : UV_EINVAL;
+    /* For some allocations jansson has a code, for some it says nothing, and where a string
+     * was to be, it cannot be told from an invalid one. */
+    bool memory = json_error_code(err) == json_error_out_of_memory || err->text[0] == '\0';
+    if (memory)
+        explain(err, "not enough memory");
+    return memory ? UV_ENOMEM : UV_EINVAL;
 }
 
 static int load(gee_req *req, size_t limit, json_error_t *err) {

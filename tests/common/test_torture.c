@@ -1,0 +1,384 @@
+/*
+ * Memory runs out at every place (as curl's torture tests do it): the allocations of a
+ * request's life are counted, and then it is lived again as many times, and each time
+ * another one of them fails; and again with that one and all behind it. Whatever happens to the
+ * request itself, nothing crashes, the next one is served, and nothing is left over.
+ *
+ * malloc and its kin, and the mmap of a stack, are wrapped by the linker in this program
+ * alone (Makefile), and jansson is told to use the same. libuv is not: without memory for
+ * its table of descriptors it aborts. What the pools hold would
+ * hide a failure: each life has a runtime of its own, which starts with empty ones.
+ */
+#include "../fuzz/fuzz.h"
+#include "gee/middleware.h"
+#include "runtime/park.h"
+#include "runtime/transport.h"
+#include "sync/waitq.h"
+#include "t.h"
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* --- the allocator --- */
+
+/* Counts while on; fails at the fail_at-th, and, if `on`, behind it. */
+static _Atomic bool counting, go_on_failing;
+static _Atomic long count, fail_at;
+
+static bool fails(void) {
+    if (!atomic_load(&counting))
+        return false;
+    long n = atomic_fetch_add(&count, 1) + 1, at = atomic_load(&fail_at);
+    bool now = at > 0 && (n == at || (n > at && atomic_load(&go_on_failing)));
+    if (now)
+        errno = ENOMEM;
+    return now;
+}
+
+static void arm(long at, bool go_on) {
+    atomic_store(&count, 0);
+    atomic_store(&fail_at, at);
+    atomic_store(&go_on_failing, go_on);
+    atomic_store(&counting, true);
+}
+
+static long disarm(void) {
+    atomic_store(&counting, false);
+    return atomic_load(&count);
+}
+
+#define WRAP(type, name, params, args) \
+    type __real_##name params;         \
+    type __wrap_##name params;         \
+    type __wrap_##name params {        \
+        if (fails())                   \
+            return NULL;               \
+        return __real_##name args;     \
+    }
+WRAP(void *, malloc, (size_t n), (n))
+WRAP(void *, calloc, (size_t n, size_t size), (n, size))
+WRAP(void *, realloc, (void *p, size_t n), (p, n))
+WRAP(char *, strdup, (const char *s), (s))
+WRAP(char *, strndup, (const char *s, size_t n), (s, n))
+
+void *__real_mmap(void *at, size_t n, int prot, int flags, int fd, off_t off);
+void *__wrap_mmap(void *at, size_t n, int prot, int flags, int fd, off_t off);
+void *__wrap_mmap(void *at, size_t n, int prot, int flags, int fd, off_t off) {
+    return fails() ? MAP_FAILED : __real_mmap(at, n, prot, flags, fd, off);
+}
+
+static int share_the_allocator(void **state) {
+    (void)state;
+    json_set_alloc_funcs(__wrap_malloc, free);
+    return 0;
+}
+
+/* --- a client that allocates nothing --- */
+
+struct client {
+    gee_io *io;
+    char text[16 * 1024];
+    size_t n;
+    bool ended, closed;
+    gee_park *waits;
+};
+
+static void wake_client(struct client *c) {
+    gee_park *park = c->waits;
+    c->waits = NULL;
+    if (park)
+        gee_wake(park, 0);
+}
+
+static void on_read(gee_io *io, ssize_t n, const char *data) {
+    struct client *c = io->data;
+    for (ssize_t i = 0; i < n && c->n < sizeof(c->text) - 1; i++)
+        c->text[c->n++] = data[i];
+    c->text[c->n] = '\0';
+    c->ended |= n < 0;
+    wake_client(c);
+}
+
+static void on_write(gee_io *io, int status) {
+    struct client *c = io->data;
+    c->ended |= status < 0;
+    wake_client(c);
+}
+
+static void on_close(gee_io *io) {
+    struct client *c = io->data;
+    c->closed = true;
+    wake_client(c);
+}
+
+static int client_wait(gee_ctx *ctx, struct client *c) {
+    gee_park park;
+    int err;
+    gee_park_init(&park);
+    c->waits = &park;
+    int index = gee_park_wait_ctx(&park, ctx, GEE_WAIT_IO_READ, GEE_HERE, &err);
+    c->waits = NULL;
+    return index == GEE_BY_CTX ? err : 0;
+}
+
+/* Sends it in one piece, and reads until the connection ends or ctx does. */
+static void exchange(gee_ctx *ctx, struct client *c, int port, const char *request) {
+    static const gee_io_handler handler = {on_read, on_write, on_close};
+    uv_buf_t buf = {.base = (char *)request, .len = strlen(request)};
+    c->n = 0;
+    c->text[0] = '\0';
+    c->ended = c->closed = false;
+    if (gee_sim_connect(port, 64 * 1024, &c->io) < 0)
+        return;
+    c->io->handler = &handler;
+    c->io->data = c;
+    c->io->ops->read_start(c->io);
+    c->io->ops->write(c->io, &buf, 1);
+    while (!c->ended && client_wait(ctx, c) == 0)
+        ;
+    disarm();
+    c->io->ops->close(c->io);
+    while (!c->closed)
+        client_wait(NULL, c);
+}
+
+/* --- one life --- */
+
+/* memcheck is slow and finds nothing here that ASan would not: there, not every one. */
+#ifdef GEE_VALGRIND
+enum { STEP = 5 };
+#else
+enum { STEP = 1 };
+#endif
+
+struct life {
+    const char *request;
+    long at; /* 0: none fails */
+    bool go_on, from_the_start;
+    long counted;
+    int rc; /* of gee_listen */
+    char first[64], second[64];
+};
+
+static void status_line(char *to, size_t size, const char *text) {
+    snprintf(to, size, "%.*s", (int)strcspn(text, "\r"), text);
+}
+
+static gee_ctx *fns(gee_req *req) {
+    return gee_req_ctx(req);
+}
+
+static void add_one(void *arg) {
+    atomic_fetch_add((_Atomic int *)arg, 1);
+}
+
+static void child(gee_ctx *ctx, void *arg) {
+    (void)ctx;
+    gee_chan_send(gee_background(), arg, &(int){1});
+    gee_chan_unref(arg);
+}
+
+/* Timers, ctxs, tasks, channels: each may fail, and each is ended on every path. */
+static void contexts(gee_req *req) {
+    static _Atomic int after;
+    static const int key;
+    gee_ctx *timeout = gee_ctx_with_timeout(fns(req), 50);
+    gee_ctx *value = timeout ? gee_ctx_with_value(timeout, &key, req, NULL) : NULL;
+    gee_after *a = value ? gee_ctx_after_func(value, add_one, &after) : NULL;
+    gee_chan *ch = a ? gee_chan_new(sizeof(int), 1) : NULL;
+    int got = 0, rc = UV_ENOMEM;
+    if (ch && (rc = gee_go(value, child, gee_chan_ref(ch))) == 0)
+        rc = gee_chan_recv(value, ch, &got);
+    else if (ch)
+        gee_chan_unref(ch); /* the child's */
+    if (ch)
+        gee_chan_unref(ch);
+    if (rc >= 0)
+        rc = gee_sleep(value, 1);
+    if (timeout)
+        gee_ctx_end(timeout);
+    if (a)
+        gee_after_stop(a);
+    if (value)
+        gee_ctx_end(value);
+    gee_string(req, rc < 0 ? 503 : 200, "%d\n", got);
+}
+
+static int routes(gee_engine *e) {
+    gee_group *root = gee_root(e);
+    gee_use_request_id(root, NULL);
+    fuzz_routes(root);
+    return gee_GET(root, "/contexts", contexts);
+}
+
+static int serve(gee_engine **e, gee_server **srv) {
+    *e = gee_engine_new();
+    if (*e == NULL)
+        return UV_ENOMEM;
+    routes(*e);
+    int rc = gee_listen(*e, "127.0.0.1", 0, &fuzz_limits, srv);
+    if (rc < 0)
+        gee_engine_free(*e);
+    return rc;
+}
+
+static void live(gee_ctx *ctx, void *arg) {
+    struct life *l = arg;
+    gee_engine *e;
+    gee_server *srv;
+    static struct client c;
+    gee_ctx *soon = gee_ctx_with_timeout(ctx, 3000), *later = gee_ctx_with_timeout(ctx, 6000);
+    bool allowed = soon && later;
+    l->rc = allowed ? serve(&e, &srv) : UV_ENOMEM;
+    if (l->rc == 0) {
+        if (!l->from_the_start)
+            arm(l->at, l->go_on);
+        exchange(soon, &c, gee_server_port(srv), l->request);
+        l->counted = disarm();
+        status_line(l->first, sizeof(l->first), c.text);
+        exchange(later, &c, gee_server_port(srv),
+                 "GET /hello/x HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+        status_line(l->second, sizeof(l->second), c.text);
+        int rc = gee_server_shutdown(srv);
+        gee_engine_free(e);
+        if (rc < 0)
+            t_fail(__FILE__, __LINE__, "gee_server_shutdown: %s", t_err(rc));
+    }
+    l->counted = disarm();
+    gee_ctx_end(soon);
+    gee_ctx_end(later);
+}
+
+static void run(struct life *l) {
+    const gee_config cfg = {.sim = true};
+    t_run(&cfg, 0, live, l);
+}
+
+/* Its own answer, one that says that there is no memory, or none at all: it was closed. */
+static bool may_be(const char *line, const char *good) {
+    return *line == '\0' || strcmp(line, good) == 0 || strncmp(line, "HTTP/1.1 500 ", 13) == 0 ||
+           strncmp(line, "HTTP/1.1 503 ", 13) == 0;
+}
+
+/* jansson takes a string that it has no memory for as an invalid one. */
+static bool is_json_for_jansson(const char *request, const char *line) {
+    return strstr(request, "application/json") && strncmp(line, "HTTP/1.1 400 ", 13) == 0;
+}
+
+static void torture(const char *request, const char *status, bool go_on) {
+    struct life good = {.request = request};
+    run(&good);
+    if (strncmp(good.first, "HTTP/1.1 ", 9) != 0 || strncmp(good.first + 9, status, 3) != 0)
+        fail_msg("without a failure: \"%s\"", good.first);
+    for (long at = 1; at <= good.counted; at += STEP) {
+        struct life l = {.request = request, .at = at, .go_on = go_on};
+        run(&l);
+        if (l.rc < 0)
+            fail_msg("allocation %ld of %ld: gee_listen: %s", at, good.counted, t_err(l.rc));
+        if (!may_be(l.first, good.first) && !is_json_for_jansson(request, l.first))
+            fail_msg("allocation %ld of %ld: \"%s\"", at, good.counted, l.first);
+        if (strcmp(l.second, "HTTP/1.1 200 OK") != 0)
+            fail_msg("allocation %ld of %ld: the next request: \"%s\"", at, good.counted, l.second);
+    }
+    print_message("%ld allocations\n", good.counted);
+}
+
+#define GET(target, fields) \
+    "GET " target " HTTP/1.1\r\nHost: t\r\nConnection: close\r\n" fields "\r\n"
+#define POST(target, fields, body) \
+    "POST " target " HTTP/1.1\r\nHost: t\r\nConnection: close\r\n" fields "\r\n" body
+#define JSON  "Content-Type: application/json\r\n"
+#define FORM  "Content-Type: application/x-www-form-urlencoded\r\n"
+#define PARTS "Content-Type: multipart/form-data; boundary=b\r\n"
+#define A_PART \
+    "--b\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\n\r\nxyz\r\n--b--\r\n"
+
+#define REQUESTS(X)                                                                            \
+    X(a_route_with_a_parameter, "200", GET("/hello/a%20b?q=1&r=2", ""))                        \
+    X(the_rest_of_a_path, "200", GET("/files/a/b?x=1&y=2&z=3", ""))                            \
+    X(no_route, "404", GET("/nowhere", ""))                                                    \
+    X(a_bad_request, "400", "GET /hello/x HTTP/1.1\r\n\r\n")                                   \
+    X(a_body, "200", POST("/echo", "Content-Length: 10\r\n", "0123456789"))                    \
+    X(chunks, "200", POST("/pass", "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n")) \
+    X(a_form, "200", POST("/form", FORM "Content-Length: 11\r\n", "a=b&c=d%20e"))              \
+    X(json, "200", POST("/json", JSON "Content-Length: 16\r\n", "{\"a\": [1, \"xy\"]}"))       \
+    X(bound_json, "201", POST("/bind", JSON "Content-Length: 13\r\n", "{\"name\": \"x\"}"))    \
+    X(parts, "200", POST("/parts", PARTS "Content-Length: 76\r\n", A_PART))                    \
+    X(a_form_of_parts, "200", POST("/form", PARTS "Content-Length: 76\r\n", A_PART))           \
+    X(a_cookie, "200", GET("/cookie", "Cookie: id=1\r\n"))                                     \
+    X(events, "200", GET("/events", ""))                                                       \
+    X(a_large_response, "200", GET("/large", ""))                                              \
+    X(a_redirect, "302", GET("/away?to=/x", ""))                                               \
+    X(a_copy, "202", GET("/later/x?q=1", ""))                                                  \
+    X(contexts_and_tasks, "200", GET("/contexts", ""))
+
+#define X(name, status, request)                                                      \
+    static void test_each_allocation_of_##name##_may_fail(void **state) {             \
+        (void)state;                                                                  \
+        torture(request, status, false);                                              \
+    }                                                                                 \
+    static void test_all_allocations_of_##name##_may_fail_from_one_on(void **state) { \
+        (void)state;                                                                  \
+        torture(request, status, true);                                               \
+    }
+REQUESTS(X)
+#undef X
+
+/* --- start and end: the runtime, the routes, the server --- */
+
+static const char hello[] = GET("/hello/x", "");
+
+static int silence(void) {
+    int before = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
+    dup2(null, STDERR_FILENO);
+    close(null);
+    return before;
+}
+
+static void speak(int before) {
+    dup2(before, STDERR_FILENO);
+    close(before);
+}
+
+static void test_each_allocation_of_the_start_and_the_end_may_fail(void **state) {
+    long counted = 1;
+    (void)state;
+    for (long at = 0; at <= counted; at += STEP) {
+        struct life l = {.request = hello, .from_the_start = true};
+        const gee_config cfg = {.sim = true};
+        gee_census now;
+        int out = silence(); /* each route that cannot be is named */
+        arm(at, false);
+        int rc = gee_run(&cfg, live, &l);
+        long n = disarm();
+        speak(out);
+        counted = at == 0 ? n : counted;
+        gee_census_take(&now);
+        if (rc != 0 && rc != UV_ENOMEM)
+            fail_msg("allocation %ld of %ld: gee_run: %s", at, counted, t_err(rc));
+        if (rc == 0 && l.rc == 0 && strcmp(l.second, "HTTP/1.1 200 OK") != 0)
+            fail_msg("allocation %ld of %ld: the next request: \"%s\"", at, counted, l.second);
+        if (now.tasks || now.timers || now.ctxs || now.conns || now.reqs || now.bytes)
+            fail_msg("allocation %ld of %ld: something is left over", at, counted);
+    }
+    print_message("%ld allocations\n", counted);
+}
+
+static const struct CMUnitTest tests[] = {
+#define X(name, status, request)                                 \
+    cmocka_unit_test(test_each_allocation_of_##name##_may_fail), \
+        cmocka_unit_test(test_all_allocations_of_##name##_may_fail_from_one_on),
+    REQUESTS(X)
+#undef X
+        cmocka_unit_test(test_each_allocation_of_the_start_and_the_end_may_fail),
+};
+
+int main(int argc, char **argv) {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, share_the_allocator, NULL);
+}
