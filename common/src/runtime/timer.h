@@ -39,7 +39,7 @@ static inline bool gee_timer_armed(const gee_timer *t) {
 }
 
 /* For the worker's loop. */
-int gee_timers_init(gee_timers *ts); /* 0 or UV_ENOMEM; nothing to free then */
+int gee_timers_init(gee_timers *ts);            /* 0 or UV_ENOMEM; nothing to free then */
 uint64_t gee_timers_next(const gee_timers *ts); /* UINT64_MAX: none */
 void gee_timers_fire(struct gee_worker *w, gee_timers *ts, uint64_t now_ns);
 void gee_timers_free(gee_timers *ts);
