@@ -33,6 +33,7 @@ enum {
     GEE_WRITE_PIECE = 256 * 1024, /* has to be taken within write_ms */
     GEE_FILTER_WHOLE = 64 * 1024, /* of a body that is filtered at once, to know its length */
     GEE_DISCARD = 256 * 1024,     /* of a body nobody read, before the connection is given up */
+    GEE_CHUNK_HEAD = 6,           /* "0000\r\n" */
     GEE_LINGER_MS = 1000,         /* for a client to read the last response */
 };
 
@@ -254,15 +255,17 @@ int gee_exchange_write(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n
 int gee_exchange_flush(gee_ctx *ctx, gee_exchange *x, gee_site site);
 /* The end of the response; an empty one if there was none. Not flushed. */
 int gee_exchange_end(gee_exchange *x);
+/* Frames these bytes, and sends what has gathered if that is much. */
+int gee_exchange_put(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n, gee_site site);
+
+/* undo.c */
+/* "404 Not Found" as text. 0, or UV_EALREADY. */
 int gee_exchange_error(gee_exchange *x, int status);
 /* Takes back what no client has seen of the response, and its headers behind the first
  * so many. False: some of it is on its way. */
 bool gee_exchange_retract(gee_exchange *x, size_t fields);
 /* What was sent is all that there will be, and the client can tell that it is not whole. */
 void gee_exchange_break(gee_exchange *x);
-
-/* Frames these bytes, and sends what has gathered if that is much. */
-int gee_exchange_put(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n, gee_site site);
 
 /* filter.c */
 /* f filters the response; its memory stays the caller's until f->free. 0, or UV_EALREADY: there

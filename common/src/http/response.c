@@ -8,10 +8,8 @@
  */
 #include "base/tools.h"
 #include "http/http.h"
-#include <stdio.h>
 #include <string.h>
 
-enum { CHUNK_HEAD = 6 };    /* "0000\r\n" */
 enum { COPY_UP_TO = 4096 }; /* a copy is cheaper than another segment to send */
 
 /* --- head --- */
@@ -139,7 +137,7 @@ static int open_chunk(gee_exchange *x) {
     gee_buf *out = &x->conn->out;
     if (x->chunk_open || x->frame != GEE_FRAME_CHUNKED)
         return 0;
-    int rc = gee_buf_append(out, "0000\r\n", CHUNK_HEAD);
+    int rc = gee_buf_append(out, "0000\r\n", GEE_CHUNK_HEAD);
     x->chunk_open = rc == 0;
     x->chunk_at = gee_buf_size(out);
     return rc;
@@ -151,7 +149,7 @@ static int close_chunk(gee_exchange *x) {
     if (!x->chunk_open)
         return 0;
     size_t n = gee_buf_size(out) - x->chunk_at;
-    char *size = gee_buf_head(out) + x->chunk_at - CHUNK_HEAD;
+    char *size = gee_buf_head(out) + x->chunk_at - GEE_CHUNK_HEAD;
     for (int i = 3; i >= 0; i--, n >>= 4)
         size[i] = digits[n & 15];
     x->chunk_open = false;
@@ -272,39 +270,4 @@ int gee_exchange_end(gee_exchange *x) {
         return 0;
     }
     return end_frames(x);
-}
-
-bool gee_exchange_retract(gee_exchange *x, size_t fields) {
-    if (x->on_wire)
-        return false;
-    if (x->head_sent)
-        x->conn->out.len = x->conn->out.off + x->out_at;
-    x->head_sent = x->ended = x->chunk_open = x->announced = false;
-    x->frame = GEE_FRAME_LENGTH;
-    if (x->out_fields.n > fields)
-        x->out_fields.n = fields;
-    x->status = 0;
-    x->sent = 0;
-    return true;
-}
-
-void gee_exchange_break(gee_exchange *x) {
-    gee_conn *c = x->conn;
-    if (x->ended)
-        return;
-    if (x->chunk_open) /* a chunk is sent whole or not at all */
-        c->out.len = c->out.off + x->chunk_at - CHUNK_HEAD;
-    x->chunk_open = false;
-    x->broken = true;
-    c->close_after = true;
-}
-
-int gee_exchange_error(gee_exchange *x, int status) {
-    char body[64];
-    if (x->head_sent)
-        return UV_EALREADY;
-    int n = snprintf(body, sizeof(body), "%d %s\n", status, gee_status_text(status));
-    x->status = status;
-    int rc = gee_exchange_set(x, "Content-Type", "text/plain; charset=utf-8", false);
-    return rc < 0 ? rc : gee_exchange_respond(NULL, x, body, (size_t)n, GEE_HERE);
 }
