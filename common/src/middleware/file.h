@@ -8,7 +8,7 @@
 /* What a client can know of a file. */
 typedef struct gee_version {
     char etag[40];
-    char modified[32]; /* as an HTTP-date */
+    char modified[80]; /* as an HTTP-date */
     int64_t modified_s;
     uint64_t size;
 } gee_version;
