@@ -4,6 +4,7 @@
  * every place, then byte by byte, and what comes back is the same to the byte. So it
  * is for the same rows with some of their bytes replaced.
  */
+#include "base/tools.h"
 #include "t_site.h"
 #include "t_wire.h"
 #include <stdio.h>
@@ -63,7 +64,8 @@ static uint32_t draw(uint32_t *seed, uint32_t below) {
     return (*seed >> 8) % below;
 }
 
-enum { NOISES = 20, NOISY = 600 };
+/* Few under a tool that makes everything slow: `make fuzz` has many, under ASan. */
+enum { NOISES = GEE_POOLS ? 20 : 4, NOISY = 600 };
 
 /* The row with one to three of its bytes replaced by such as mean something. */
 static void compare_noise(gee_ctx *ctx, int port, const t_wire *plain) {

@@ -77,6 +77,7 @@ static int parse(const gee_buf *body, json_t **out, json_error_t *err) {
         explain(err, "too many values inside one another");
         return UV_EINVAL;
     }
+    memset(err, 0, sizeof(*err)); /* jansson sets no code where it says nothing */
     *out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, err);
     if (*out)
         return 0;
