@@ -1,5 +1,6 @@
 #include "t.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static char failure[1024];
@@ -63,13 +64,31 @@ static void warm_up(void) {
     done = 1;
 }
 
+struct checked {
+    gee_task_fn body;
+    void *arg;
+};
+
+/* Whatever a test leaves behind for the grace to end, none of it may be a leak. */
+static void check_leaks(gee_ctx *ctx, void *arg) {
+    struct checked *c = arg;
+    gee_leak *leaks;
+    c->body(ctx, c->arg);
+    int n = gee_leakcheck(&leaks);
+    if (n > 0)
+        t_fail(__FILE__, __LINE__, "leaked after the test: task \"%s\" (%s at %s): %s",
+               leaks[0].task.name, leaks[0].task.reason, leaks[0].task.parked_at, leaks[0].why);
+    free(leaks);
+}
+
 void t_run(const gee_config *cfg, int want_rc, gee_task_fn body, void *arg) {
     gee_census base, after;
     char diff[256];
     warm_up();
     failed_file = NULL;
     gee_census_take(&base);
-    int rc = gee_run(cfg, body, arg);
+    struct checked checked = {body, arg};
+    int rc = gee_run(cfg, check_leaks, &checked);
     gee_census_take(&after);
     if (failed_file) {
         print_error("%s\n", failure);

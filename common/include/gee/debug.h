@@ -54,9 +54,37 @@ typedef struct gee_task_info {
 int gee_tasks_list(gee_task_info **out);
 
 /*
+ * The leak check: tasks that nothing will ever end, while the server runs.
+ *
+ * GEE_LEAK_DEAF: the task is parked, the ctx of its owner has ended, and the wait does not
+ *   listen to it. This is exact at that moment. A wait that will end by itself, a short
+ *   sleep, a call on the threadpool, is found too while it lasts.
+ * GEE_LEAK_STUCK: the task is parked under a ctx that never ends, for what only other tasks
+ *   can do, and all who could are gone, or are stuck themselves:
+ *     channel    every reference on it belongs to tasks that are stuck on it
+ *     waitgroup  dones are owed
+ *     mutex, rwmutex  who holds it has ended, or waits in a circle
+ *   and no task that has used that object, nor one started by such a task, or by one of
+ *   its children …, is still at work. It is found as Go's goroutineleak profile finds it, with
+ *   who holds what in place of a garbage collector. What it cannot know: a task that got a
+ *   borrowed pointer by other ways than these, and has not used it yet. Such a task takes a
+ *   reference on the channel, or calls gee_waitgroup_add(wg, 0).
+ *
+ * *out is to be freed with free(). All workers stand still while it looks, each from the end
+ * of what its task does now. Call from a task; parks. How many, or UV_ENOMEM, UV_EAGAIN.
+ */
+enum gee_leak_kind { GEE_LEAK_DEAF, GEE_LEAK_STUCK };
+typedef struct gee_leak {
+    gee_task_info task;
+    enum gee_leak_kind kind;
+    char why[160]; /* "task 4 holds the mutex and waits for task 7" */
+} gee_leak;
+int gee_leakcheck(gee_leak **out);
+
+/*
  * Adds GET /debug/tasks to g: the census and the tasks as text, or with
- * ?format=json. It shows what a server does: mount it where only its owners can
- * look. 0, or an error of gee_handle.
+ * ?format=json; with ?leaked=1 only those of gee_leakcheck. It shows what a server does: mount it
+ * where only its owners can look. 0, or an error of gee_handle.
  */
 int gee_debug_routes(gee_group *g);
 

@@ -17,12 +17,23 @@ struct gee_waitq {
     struct gee_waiter *first, *last;
 };
 
+/*
+ * For the leak check (gee/debug.h): from which tasks those descend who have used an object;
+ * more: too many to say, or also who is no task.
+ */
+enum { GEE_USERS = 3 };
+struct gee_users {
+    uint64_t family[GEE_USERS];
+    bool more;
+};
+
 /* --- waitgroup --- */
 
 typedef struct gee_waitgroup {
     atomic_bool lock; /* over the other fields */
     struct gee_waitq queue;
     long count;
+    struct gee_users users;
 } gee_waitgroup;
 
 /*
@@ -43,6 +54,7 @@ typedef struct gee_mutex {
     atomic_bool lock; /* over the other fields */
     struct gee_waitq queue;
     bool locked;
+    uint64_t holder; /* id of the task that locked it; 0: it was none */
 } gee_mutex;
 
 /* 0: the caller holds it; ctx's error: it does not. */
@@ -59,10 +71,12 @@ int gee_mutex_unlock(gee_mutex *m);
  * not starved; a task that holds the read lock must therefore not ask for it
  * again (Go documents the same).
  */
+enum { GEE_HOLDERS = 4 };
 typedef struct gee_rwmutex {
     atomic_bool lock; /* over the other fields */
     struct gee_waitq queue;
-    long readers; /* that hold it; -1: a writer does */
+    long readers;                  /* that hold it; -1: a writer does */
+    uint64_t holders[GEE_HOLDERS]; /* ids of those tasks; 0: none, or somebody else */
 } gee_rwmutex;
 
 #define gee_rwmutex_rlock(ctx, m) gee_rwmutex_rlock_at(ctx, m, GEE_HERE)

@@ -2,6 +2,7 @@
 #include "base/count.h"
 #include "base/tools.h"
 #include "ctx/ctx.h"
+#include "debug/leakcheck.h"
 #include "gee/debug.h"
 #include "runtime/worker.h"
 #include "sync/waitq.h"
@@ -45,7 +46,7 @@ void gee_census_take(gee_census *out) {
         uv_walk(&w->loop, count_handle, &out->handles);
 }
 
-static gee_task_info describe(const gee_task *t, uint64_t now_ns) {
+gee_task_info gee_task_describe(const gee_task *t, uint64_t now_ns) {
     gee_task_info info = {
         .id = t->id,
         .worker = t->worker->index,
@@ -85,7 +86,7 @@ static void fill_in(struct part *p) {
     }
     uint64_t now_ns = gee_clock_ns();
     gee_list_each (it, &p->worker->tasks)
-        p->tasks[p->n++] = describe(gee_container(it, gee_task, all), now_ns);
+        p->tasks[p->n++] = gee_task_describe(gee_container(it, gee_task, all), now_ns);
 }
 
 /* A worker looks at its tasks while none of them runs: not a race, though TSan cannot know. */
@@ -129,7 +130,7 @@ static int join(struct part *parts, int nparts, gee_task_info **out) {
 int gee_tasks_list(gee_task_info **out) {
     gee_runtime *rt = gee_runtime_current();
     struct part parts[GEE_MAX_WORKERS] = {0};
-    gee_waitgroup all_in = {0};
+    gee_waitgroup all_in = GEE_DONE_BY_CALLBACKS;
     gee_waitgroup_add(&all_in, rt->nworkers - 1);
     for (int i = 0; i < rt->nworkers; i++) {
         parts[i] =

@@ -8,6 +8,7 @@
 #include "gee/debug.h"
 #include "gee/sync.h"
 #include "runtime/worker.h"
+#include "sync/waitq.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +73,7 @@ static void add_up(struct look *sum, const struct look *l) {
 static int ask_workers(struct look *sum) {
     gee_runtime *rt = gee_runtime_current();
     struct look *looks = calloc((size_t)rt->nworkers, sizeof(*looks));
-    gee_waitgroup all_in = {0};
+    gee_waitgroup all_in = GEE_DONE_BY_CALLBACKS;
     if (looks == NULL)
         return UV_ENOMEM;
     gee_waitgroup_add(&all_in, rt->nworkers - 1);

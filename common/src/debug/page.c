@@ -52,17 +52,63 @@ static int json(gee_req *req, const gee_census *c, const gee_task_info *tasks, i
     return gee_json(req, 200, "{s:o, s:o}", "census", census, "tasks", list);
 }
 
+/* --- ?leaked=1 --- */
+
+static int leaks_text(gee_req *req, const gee_leak *leaks, int n) {
+    gee_buf b = {0};
+    gee_buf_printf(&b, "leaked: %d\n\n", n);
+    for (int i = 0; i < n; i++) {
+        text_of_task(&b, &leaks[i].task);
+        if (leaks[i].kind == GEE_LEAK_STUCK) /* of the deaf it has been said */
+            gee_buf_printf(&b, "          IT IS STUCK: %s\n", leaks[i].why);
+    }
+    int rc = gee_data(req, 200, "text/plain; charset=utf-8", gee_buf_head(&b), gee_buf_size(&b));
+    gee_buf_free(&b);
+    return rc;
+}
+
+static int leaks_json(gee_req *req, const gee_leak *leaks, int n) {
+    json_t *list = json_array();
+    for (int i = 0; i < n; i++) {
+        json_t *one = json_of_task(&leaks[i].task);
+        json_object_set_new(one, "leak",
+                            json_string(leaks[i].kind == GEE_LEAK_DEAF ? "deaf" : "stuck"));
+        json_object_set_new(one, "why", json_string(leaks[i].why));
+        json_array_append_new(list, one);
+    }
+    return gee_json(req, 200, "{s:i, s:o}", "leaked", n, "tasks", list);
+}
+
+static bool asks(gee_req *req, const char *name, const char *value) {
+    return strcmp(gee_default_query(req, name, ""), value) == 0;
+}
+
+static void leaks_page(gee_req *req) {
+    gee_leak *leaks;
+    int n = gee_leakcheck(&leaks);
+    if (n < 0)
+        gee_fail(req, 503);
+    else if (asks(req, "format", "json"))
+        leaks_json(req, leaks, n);
+    else
+        leaks_text(req, leaks, n);
+    free(leaks);
+}
+
 static void tasks_page(gee_req *req) {
     gee_census census;
     gee_task_info *tasks;
-    const char *format = gee_query(req, "format");
+    if (asks(req, "leaked", "1")) {
+        leaks_page(req);
+        return;
+    }
     int n = gee_tasks_list(&tasks);
     if (n < 0) {
         gee_fail(req, 503);
         return;
     }
     gee_census_take(&census);
-    if (format && strcmp(format, "json") == 0)
+    if (asks(req, "format", "json"))
         json(req, &census, tasks, n);
     else
         text(req, &census, tasks, n);

@@ -6,6 +6,7 @@
 #include "base/tools.h"
 #include "gee/run.h"
 #include "http/http.h"
+#include "sync/waitq.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,7 +139,7 @@ int gee_server_start(const gee_http_handler *h, const gee_limits *limits, const 
         if (part->ctx == NULL)
             rc = UV_ENOMEM;
     }
-    struct on_all all = {.srv = srv, .fn = listen_here, .at = at};
+    struct on_all all = {.srv = srv, .fn = listen_here, .at = at, .done = GEE_DONE_BY_CALLBACKS};
     gee_race_release(srv);
     if (rc == 0)
         rc = on_all(&all);
@@ -200,7 +201,7 @@ static int wait_for_conns(gee_server *srv, uint64_t ms) {
 }
 
 int gee_server_shutdown(gee_server *srv) {
-    struct on_all all = {.srv = srv, .fn = drain};
+    struct on_all all = {.srv = srv, .fn = drain, .done = GEE_DONE_BY_CALLBACKS};
     atomic_store(&srv->draining, true);
     on_all(&all);
     int rc = wait_for_conns(srv, srv->limits.drain_ms);

@@ -13,8 +13,10 @@ int gee_park_wait(gee_park *p, enum gee_wait_reason reason, gee_ctx *wait_ctx, g
     t->reason = reason;
     t->parked_at = site;
     t->wait_ctx = wait_ctx;
+    t->park = p;
     gee_task_switch_out(t);
     t->reason = GEE_WAIT_NONE;
     t->wait_ctx = NULL;
+    t->park = NULL;
     return atomic_load_explicit(&p->fired, memory_order_acquire) - 1;
 }

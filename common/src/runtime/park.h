@@ -19,10 +19,12 @@
 typedef struct gee_park {
     gee_task *task;
     _Atomic int fired; /* 0, or 1 + the index of what ended the wait */
+    const void *on;    /* what is waited for, as the reason has it; NULL: nothing that tasks do */
 } gee_park;
 
 static inline void gee_park_init(gee_park *p) {
     p->task = gee_task_self();
+    p->on = NULL;
     atomic_init(&p->fired, 0);
 }
 

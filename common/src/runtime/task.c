@@ -43,6 +43,8 @@ static void wake_from_inbox(gee_work *work) {
 static void join_worker(gee_task *t) {
     gee_worker *w = t->worker;
     t->id = gee_task_next_id(w);
+    if (t->family == 0)
+        t->family = t->id;
     t->created_ns = w->now_ns;
     gee_list_push(&w->tasks, &t->all);
     run_queue_push(w, t);
@@ -88,6 +90,7 @@ int gee_task_spawn(gee_worker *w, const gee_spawn *s) {
         return UV_ENOMEM;
     t->worker = w;
     t->created_at = s->site;
+    t->family = gee_task_family();
     t->fn = s->fn;
     t->arg = s->arg;
     t->owner = s->owner;
@@ -115,6 +118,11 @@ void gee_task_set_name(gee_task *t, const char *name) {
 
 uint64_t gee_task_id(const gee_task *t) {
     return t->id;
+}
+
+uint64_t gee_task_family(void) {
+    gee_task *t = gee_task_self();
+    return t ? t->family : 0;
 }
 
 gee_task *gee_task_self(void) {

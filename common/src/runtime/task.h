@@ -63,6 +63,7 @@ struct gee_task {
     struct gee_worker *worker;
     gee_site created_at;
     uint64_t created_ns;
+    uint64_t family; /* id of the task of the loop or of main from which it descends */
     char name[32];
 
     /* The worker's alone. */
@@ -73,6 +74,7 @@ struct gee_task {
     enum gee_wait_reason reason;
     gee_site parked_at;
     gee_ctx *wait_ctx; /* that ends this wait; NULL: none does */
+    struct gee_park *park;
     gee_stack stack;
     void *fctx;
     void *fiber;      /* TSan */
@@ -105,6 +107,9 @@ typedef struct gee_spawn {
 
 /* A runnable task of w, from any worker; 0 or UV_ENOMEM. */
 int gee_task_spawn(struct gee_worker *w, const gee_spawn *s);
+
+/* Of the calling task; 0: there is none. */
+uint64_t gee_task_family(void);
 
 /* One slice: until the task parks, yields or ends. For the worker's loop. */
 void gee_task_run(struct gee_worker *w, gee_task *t);

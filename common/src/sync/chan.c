@@ -23,6 +23,7 @@ gee_chan *gee_chan_new(size_t elem_size, size_t capacity) {
     ch->stride = stride;
     ch->cap = capacity;
     atomic_init(&ch->refs, 1);
+    gee_users_add(&ch->users);
     gee_count(GEE_COUNT_CHANS, 1);
     return ch;
 }
@@ -134,6 +135,7 @@ static int try_recv(gee_chan *ch, void *elem) {
 }
 
 int gee_chan_try_locked(gee_chan *ch, enum gee_case_op op, void *elem) {
+    gee_users_add(&ch->users);
     return op == GEE_SEND ? try_send(ch, elem) : try_recv(ch, elem);
 }
 
@@ -175,7 +177,7 @@ static int op_at(gee_ctx *ctx, gee_chan *ch, enum gee_case_op op, void *elem, ge
     gee_waiter w = {.elem = elem};
     gee_race_release(&w);
     bool send = op == GEE_SEND;
-    rc = gee_waitq_wait(ctx, &ch->lock, send ? &ch->sendq : &ch->recvq, &w,
+    rc = gee_waitq_wait(ctx, &ch->lock, send ? &ch->sendq : &ch->recvq, &w, ch,
                         send ? GEE_WAIT_CHAN_SEND : GEE_WAIT_CHAN_RECV, site);
     if (rc == 0)
         gee_race_acquire(&w);

@@ -17,7 +17,14 @@ struct gee_chan {
     bool closed;
     size_t head, len;
     struct gee_waitq sendq, recvq;
+    struct gee_users users;
     char ring[];
+};
+
+/* What a task that is parked in a select waits for. */
+struct gee_selecting {
+    const gee_case *cases;
+    size_t n;
 };
 
 /* One try with the lock held: 0, UV_EPIPE, UV_EOF, or UV_EAGAIN. */

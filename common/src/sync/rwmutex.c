@@ -12,8 +12,26 @@ static bool admits(const gee_rwmutex *m, int kind) {
     return kind == WRITER ? m->readers == 0 : m->readers >= 0;
 }
 
-static void enter(gee_rwmutex *m, int kind) {
+static void enter(gee_rwmutex *m, int kind, const gee_task *t) {
     m->readers = kind == WRITER ? -1 : m->readers + 1;
+    for (int i = 0; t && i < GEE_HOLDERS; i++)
+        if (m->holders[i] == 0) {
+            m->holders[i] = gee_task_id(t);
+            break;
+        }
+}
+
+/* Whoever unlocks: one of those that hold it is the caller, unless it does so for another. */
+static void leave(gee_rwmutex *m) {
+    const gee_task *t = gee_task_self();
+    m->readers = m->readers < 0 ? 0 : m->readers - 1;
+    for (int i = 0; i < GEE_HOLDERS; i++)
+        if (m->readers == 0) {
+            m->holders[i] = 0;
+        } else if (t && m->holders[i] == gee_task_id(t)) {
+            m->holders[i] = 0;
+            break;
+        }
 }
 
 /* TSan: writers are ordered with everyone, readers among themselves are not. */
@@ -30,7 +48,7 @@ static void admit(gee_rwmutex *m) {
         gee_waitq_del(&m->queue, w);
         if (!gee_park_claim(w->park, w->index))
             continue;
-        enter(m, w->kind);
+        enter(m, w->kind, w->park->task);
         gee_waitq_push(&in, w);
     }
     gee_spin_unlock(&m->lock);
@@ -43,13 +61,13 @@ static void admit(gee_rwmutex *m) {
 static int lock(gee_ctx *ctx, gee_rwmutex *m, int kind, gee_site site) {
     gee_spin_lock(&m->lock);
     if (m->queue.first == NULL && admits(m, kind)) {
-        enter(m, kind);
+        enter(m, kind, gee_task_self());
         gee_spin_unlock(&m->lock);
         acquired(m, kind);
         return 0;
     }
     gee_waiter w = {.kind = kind};
-    int rc = gee_waitq_wait(ctx, &m->lock, &m->queue, &w,
+    int rc = gee_waitq_wait(ctx, &m->lock, &m->queue, &w, m,
                             kind == WRITER ? GEE_WAIT_RWMUTEX_W : GEE_WAIT_RWMUTEX_R, site);
     if (rc == 0) {
         acquired(m, kind);
@@ -75,7 +93,7 @@ int gee_rwmutex_runlock(gee_rwmutex *m) {
         gee_spin_unlock(&m->lock);
         return UV_EINVAL;
     }
-    m->readers--;
+    leave(m);
     admit(m);
     return 0;
 }
@@ -87,7 +105,7 @@ int gee_rwmutex_unlock(gee_rwmutex *m) {
         gee_spin_unlock(&m->lock);
         return UV_EINVAL;
     }
-    m->readers = 0;
+    leave(m);
     admit(m);
     return 0;
 }

@@ -98,7 +98,9 @@ int gee_select_at(gee_ctx *ctx, gee_case *cases, size_t n, gee_site site) {
         return rc;
     }
     gee_park park;
+    struct gee_selecting on = {cases, n};
     gee_park_init(&park);
+    park.on = &on;
     for (size_t i = 0; i < n; i++) {
         s.waiters[i] = (gee_waiter){.park = &park, .index = (int)i, .elem = cases[i].elem};
         if (cases[i].ch)

@@ -25,6 +25,21 @@ void gee_waitq_del(struct gee_waitq *q, gee_waiter *w) {
     w->queued = false;
 }
 
+void gee_users_add(struct gee_users *u) {
+    uint64_t family = gee_task_family();
+    if (family == 0)
+        u->more = true;
+    for (int i = 0; !u->more; i++) {
+        if (i == GEE_USERS)
+            u->more = true;
+        else if (u->family[i] == family || u->family[i] == 0)
+            u->family[i] = family;
+        else
+            continue;
+        break;
+    }
+}
+
 gee_waiter *gee_waitq_claim(struct gee_waitq *q) {
     for (gee_waiter *w; (w = q->first) != NULL;) {
         gee_waitq_del(q, w);
@@ -49,11 +64,12 @@ int gee_park_wait_ctx(gee_park *park, gee_ctx *ctx, enum gee_wait_reason reason,
     return index;
 }
 
-int gee_waitq_wait(gee_ctx *ctx, gee_spin *lock, struct gee_waitq *q, gee_waiter *w,
+int gee_waitq_wait(gee_ctx *ctx, gee_spin *lock, struct gee_waitq *q, gee_waiter *w, const void *on,
                    enum gee_wait_reason reason, gee_site site) {
     gee_park park;
     int err;
     gee_park_init(&park);
+    park.on = on;
     w->park = &park;
     w->index = 0;
     gee_waitq_push(q, w);

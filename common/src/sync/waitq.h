@@ -21,6 +21,12 @@ typedef struct gee_waiter {
     int rc;
 } gee_waiter;
 
+/* Notes that the calling task knows the object, or, with family 0, that a callback does. */
+void gee_users_add(struct gee_users *u);
+
+/* The start of a waitgroup whose done is called by callbacks of a loop: for the leak check. */
+#define GEE_DONE_BY_CALLBACKS ((gee_waitgroup){.users = {.more = true}})
+
 /* Index by which the ctx ends a wait; all others are >= 0. */
 enum { GEE_BY_CTX = 1 << 20 };
 
@@ -31,10 +37,10 @@ void gee_waitq_del(struct gee_waitq *q, gee_waiter *w); /* nothing, if it is not
 gee_waiter *gee_waitq_claim(struct gee_waitq *q);
 
 /*
- * Parks on q under `w`. The lock is held on entry and not on return. 0: somebody
- * claimed w; else ctx's error.
+ * Parks on q, of the object `on`, under `w`. The lock is held on entry and not on return.
+ * 0: somebody claimed w; else ctx's error.
  */
-int gee_waitq_wait(gee_ctx *ctx, gee_spin *lock, struct gee_waitq *q, gee_waiter *w,
+int gee_waitq_wait(gee_ctx *ctx, gee_spin *lock, struct gee_waitq *q, gee_waiter *w, const void *on,
                    enum gee_wait_reason reason, gee_site site);
 
 /*
