@@ -34,6 +34,7 @@ static void index_page(gee_req *req) {
                "Chapter 1, leaks. Try:\n"
                "  /ticking      a stream with an event a second\n"
                "  /idle         a stream on which nothing happens\n"
+               "  /docs/http.md, /docs/architecture.md   files\n"
                "  /debug/tasks  what every task of this server does\n");
 }
 
@@ -46,6 +47,7 @@ int main(void) {
     gee_GET(root, "/", index_page);
     gee_GET(root, "/ticking", ticking);
     gee_GET(root, "/idle", idle);
+    gee_static(root, "/docs", "docs", NULL); /* of the directory in which make runs it */
     gee_debug_routes(root);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);
     gee_engine_free(e);
