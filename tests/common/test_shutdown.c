@@ -100,6 +100,11 @@ static bool ends_with(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
+/* Engines whose requests outlived their server: freed behind the runtime. */
+enum { MAX_LATE = 64 };
+static gee_engine *overdue[MAX_LATE];
+static int noverdue;
+
 static void visit(gee_ctx *ctx, void *arg) {
     const struct visit *v = arg;
     struct ending end = {.rc = 1};
@@ -120,9 +125,12 @@ static void visit(gee_ctx *ctx, void *arg) {
     t_close(ctx, c);
     t_close(ctx, idle);
     gee_waitgroup_wait(NULL, &end.wg);
-    if (end.rc == UV_ETIMEDOUT)
-        gee_sleep(NULL, 60000); /* a request still uses it; it is deaf, and ends by itself */
-    gee_engine_free(e);
+    if (end.rc == UV_ETIMEDOUT && noverdue < MAX_LATE) {
+        overdue[noverdue++] = e; /* a request still uses it */
+        gee_sleep(NULL, 60000);  /* it is deaf, and ends by itself */
+    } else {
+        gee_engine_free(e);
+    }
     T_RC(end.rc, v->rc);
     T_CHECK(idle_closed);
     T_CHECK(right_end);
@@ -159,6 +167,8 @@ static void test_a_handler_that_says_it_is_endless_is_told_at_once(void **state)
 static void test_who_does_not_listen_is_cut_after_the_drain(void **state) {
     (void)state;
     t_sim(visit, &(struct visit){"/deaf", DRAIN_MS + 1000, DRAIN_MS + 1001, UV_ETIMEDOUT, ""});
+    while (noverdue > 0)
+        gee_engine_free(overdue[--noverdue]);
 }
 
 static void test_what_waits_behind_the_last_request_is_not_begun(void **state) {

@@ -6,7 +6,6 @@
  */
 #include "gee/json.h"
 #include "web/web.h"
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,9 +75,11 @@ static void tell(char *out, size_t size, const struct place *p, const char *text
         else if (p->key[i])
             n += (size_t)snprintf(out + n, size - n, "%s%s", n ? "." : "", p->key[i]);
     }
+    char first = *text;
+    if (first >= 'A' && first <= 'Z') /* tolower would ask the thread for its locale */
+        first = (char)(first | 32);
     if (n < size)
-        snprintf(out + n, size - n, "%s%c%s", n ? ": " : "", tolower((unsigned char)*text),
-                 *text ? text + 1 : "");
+        snprintf(out + n, size - n, "%s%c%s", n ? ": " : "", first, *text ? text + 1 : "");
 }
 
 /* What a client sent may be quoted in it, and may have been cut inside a character. */
