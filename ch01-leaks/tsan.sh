@@ -2,11 +2,11 @@
 # ThreadSanitizer on the case, broken and fixed.
 . "$(dirname "$0")/../tests/tools/server.sh"
 need clang clang
-build tsan ch01-leaks/test_leaks.broken ch01-leaks/test_leaks.fixed
+build tsan ch01-leaks/test_sse.broken ch01-leaks/test_sse.fixed
 
 for variant in broken fixed; do
     say "== $variant"
-    TSAN_OPTIONS="exitcode=66" "build/tsan/ch01-leaks/test_leaks.$variant" test_sse_disconnect \
+    TSAN_OPTIONS="exitcode=66" "build/tsan/ch01-leaks/test_sse.$variant" test_sse_disconnect \
         >"$work/out" 2>&1
     code=$?
     echo "  the test's exit code: $code (66 would be a report of TSan)"

@@ -11,11 +11,12 @@ import pathlib
 import re
 import sys
 
-LAYERS = ["base", "runtime", "ctx", "sync", "http", "web", "html", "middleware", "debug"]
+LAYERS = ["base", "runtime", "ctx", "sync", "flow", "http", "web", "html", "middleware", "debug"]
 HEADERS = {  # the public headers of each layer
     "runtime": "task.h panic.h run.h",
     "ctx": "ctx.h",
     "sync": "chan.h sync.h",
+    "flow": "",
     "http": "http.h config.h",
     "web": "engine.h req.h sse.h json.h multipart.h cookie.h",
     "html": "html.h",
