@@ -24,5 +24,6 @@
 #include "gee/static.h"
 #include "gee/sync.h"
 #include "gee/task.h"
+#include "gee/timeout.h"
 
 #endif

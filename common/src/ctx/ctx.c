@@ -1,38 +1,8 @@
 /* The tree of ctxs: how one is made, ends and goes away. */
-#include "ctx/ctx.h"
 #include "base/count.h"
 #include "base/tools.h"
-#include "runtime/worker.h"
+#include "ctx/tree.h"
 #include <stdlib.h>
-
-struct gee_ctx {
-    /* Constant. */
-    gee_ctx *parent; /* holds a reference; NULL: the background */
-    uint64_t deadline_ns;
-    bool has_deadline; /* its own or an ancestor's */
-    bool detached;     /* the parent is asked for values, and ends without it */
-    const void *key;
-    void *value;
-    void (*free_value)(void *);
-
-    /* Under lock. */
-    gee_spin lock;
-    gee_list watches;
-    uint64_t ended_ns;
-    int cause;
-
-    /* Written under lock, read by anyone; cause and ended_ns are set before err. */
-    _Atomic int err;
-    _Atomic int refs;
-
-    /* Under the parent's lock: its watch on the parent. While linked it is a reference. */
-    gee_watch on_parent;
-
-    /* The timer is its worker's; `disarm` asks that worker to stop it. */
-    gee_worker *worker;
-    gee_timer timer;
-    gee_work disarm;
-};
 
 static gee_ctx background = {
     .watches = {&background.watches, &background.watches},
@@ -92,13 +62,6 @@ bool gee_ctx_hears(const gee_ctx *wait_ctx, const gee_ctx *owner) {
     return wait_ctx != NULL;
 }
 
-bool gee_ctx_deadline(const gee_ctx *ctx, uint64_t *deadline_ns) {
-    ctx = or_background(ctx);
-    if (ctx->has_deadline && deadline_ns)
-        *deadline_ns = ctx->deadline_ns;
-    return ctx->has_deadline;
-}
-
 void *gee_ctx_value(const gee_ctx *ctx, const void *key) {
     for (; ctx; ctx = ctx->parent)
         if (ctx->key == key && key)
@@ -132,25 +95,6 @@ bool gee_ctx_unwatch(gee_ctx *ctx, gee_watch *w) {
     return linked;
 }
 
-static void disarm(gee_work *work) {
-    gee_ctx *ctx = gee_container(work, gee_ctx, disarm);
-    gee_timer_stop(&ctx->timer);
-    gee_ctx_unref(ctx);
-}
-
-/* The timer has its worker's thread; who ends the ctx may be on another. */
-static void stop_timer(gee_ctx *ctx) {
-    if (ctx->worker == NULL)
-        return;
-    if (ctx->worker == gee_worker_self()) {
-        gee_timer_stop(&ctx->timer);
-        return;
-    }
-    gee_ctx_ref(ctx);
-    ctx->disarm.fn = disarm;
-    gee_post(ctx->worker, &ctx->disarm);
-}
-
 /* True for the first: ctx has ended now and its watches were called. */
 static bool end(gee_ctx *ctx, int err, int cause) {
     gee_spin_lock(&ctx->lock);
@@ -168,19 +112,18 @@ static bool end(gee_ctx *ctx, int err, int cause) {
         watch->fn(watch, ctx);
     }
     gee_spin_unlock(&ctx->lock);
-    stop_timer(ctx);
+    gee_ctx_stop_timer(ctx);
     return true;
 }
 
-/* Its own end: it also leaves its parent, which then no longer holds it. */
-static void end_and_leave(gee_ctx *ctx, int err, int cause) {
+void gee_ctx_end_and_leave(gee_ctx *ctx, int err, int cause) {
     if (end(ctx, err, cause) && !ctx->detached && gee_ctx_unwatch(ctx->parent, &ctx->on_parent))
         gee_ctx_unref(ctx);
 }
 
 void gee_ctx_cancel(gee_ctx *ctx, int cause) {
     if (ctx && ctx != &background)
-        end_and_leave(ctx, UV_ECANCELED, cause ? cause : UV_ECANCELED);
+        gee_ctx_end_and_leave(ctx, UV_ECANCELED, cause ? cause : UV_ECANCELED);
 }
 
 void gee_ctx_end(gee_ctx *ctx) {
@@ -194,21 +137,13 @@ static void parent_ended(gee_watch *w, gee_ctx *parent) {
     gee_ctx_unref(ctx);
 }
 
-static void time_is_up(gee_timer *t) {
-    gee_ctx *ctx = gee_container(t, gee_ctx, timer);
-    gee_ctx_ref(ctx);
-    end_and_leave(ctx, UV_ETIMEDOUT, UV_ETIMEDOUT);
-    gee_ctx_unref(ctx);
-}
-
-static gee_ctx *new_child(gee_ctx *parent) {
+gee_ctx *gee_ctx_new_child(gee_ctx *parent) {
     gee_ctx *ctx = calloc(1, sizeof(*ctx));
     if (ctx == NULL)
         return NULL;
     parent = gee_ctx_ref(parent);
     ctx->parent = parent;
-    ctx->has_deadline = parent->has_deadline;
-    ctx->deadline_ns = parent->deadline_ns;
+    ctx->timed = parent->timed;
     gee_list_init(&ctx->watches);
     gee_list_init(&ctx->on_parent.link);
     atomic_init(&ctx->err, 0);
@@ -217,8 +152,7 @@ static gee_ctx *new_child(gee_ctx *parent) {
     return ctx;
 }
 
-/* The reference that its parent holds, the background's children too, is dropped when it ends. */
-static gee_ctx *follow_parent(gee_ctx *ctx) {
+gee_ctx *gee_ctx_follow_parent(gee_ctx *ctx) {
     gee_ctx_ref(ctx);
     ctx->on_parent.fn = parent_ended;
     int err = gee_ctx_watch(ctx->parent, &ctx->on_parent);
@@ -230,50 +164,27 @@ static gee_ctx *follow_parent(gee_ctx *ctx) {
 }
 
 gee_ctx *gee_ctx_with_cancel(gee_ctx *parent) {
-    gee_ctx *ctx = new_child(parent);
-    return ctx ? follow_parent(ctx) : NULL;
+    gee_ctx *ctx = gee_ctx_new_child(parent);
+    return ctx ? gee_ctx_follow_parent(ctx) : NULL;
 }
 
 gee_ctx *gee_ctx_with_value(gee_ctx *parent, const void *key, void *value,
                             void (*free_value)(void *)) {
-    gee_ctx *ctx = new_child(parent);
+    gee_ctx *ctx = gee_ctx_new_child(parent);
     if (ctx == NULL)
         return NULL;
     ctx->key = key;
     ctx->value = value;
     ctx->free_value = free_value;
-    return follow_parent(ctx);
+    return gee_ctx_follow_parent(ctx);
 }
 
 /* Nobody but the caller holds it: nothing would tell the parent that it may let go. */
 gee_ctx *gee_ctx_without_cancel(gee_ctx *parent) {
-    gee_ctx *ctx = new_child(parent);
+    gee_ctx *ctx = gee_ctx_new_child(parent);
     if (ctx == NULL)
         return NULL;
     ctx->detached = true;
-    ctx->has_deadline = false;
+    ctx->timed = NULL;
     return ctx;
-}
-
-gee_ctx *gee_ctx_with_deadline(gee_ctx *parent, uint64_t deadline_ns) {
-    gee_ctx *ctx = new_child(parent);
-    if (ctx == NULL)
-        return NULL;
-    if (ctx->has_deadline && ctx->deadline_ns <= deadline_ns)
-        return follow_parent(ctx);
-    ctx->has_deadline = true;
-    ctx->deadline_ns = deadline_ns;
-    ctx->worker = gee_worker_self();
-    if (deadline_ns > gee_clock_ns() && gee_timer_start(&ctx->timer, deadline_ns, time_is_up) < 0) {
-        gee_ctx_unref(ctx);
-        return NULL;
-    }
-    follow_parent(ctx);
-    if (!gee_timer_armed(&ctx->timer))
-        end_and_leave(ctx, UV_ETIMEDOUT, UV_ETIMEDOUT); /* the past; a parent's end came first */
-    return ctx;
-}
-
-gee_ctx *gee_ctx_with_timeout(gee_ctx *parent, uint64_t ms) {
-    return gee_ctx_with_deadline(parent, gee_clock_in_ms(ms));
 }

@@ -43,6 +43,14 @@ int gee_ctx_wake_on_end(gee_ctx *ctx, gee_ctx_waiter *w, gee_park *park, int ind
 /* Does a wait that ends with wait_ctx (NULL: with none) end when owner does? */
 bool gee_ctx_hears(const gee_ctx *wait_ctx, const gee_ctx *owner);
 
+/*
+ * A child whose deadline its maker keeps: it has no timer. The maker calls gee_ctx_expire when
+ * the time is up, and may move the deadline until then, all on one worker. NULL: no memory.
+ */
+gee_ctx *gee_ctx_with_kept_deadline(gee_ctx *parent, uint64_t deadline_ns);
+void gee_ctx_move_deadline(gee_ctx *ctx, uint64_t deadline_ns);
+void gee_ctx_expire(gee_ctx *ctx); /* it ends with UV_ETIMEDOUT */
+
 /* The calling task goes on for another owner; it gets a reference of its own. */
 void gee_task_set_owner(gee_ctx *ctx);
 

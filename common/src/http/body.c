@@ -15,18 +15,17 @@ static int ask_for_body(gee_ctx *ctx, gee_exchange *x, gee_site site) {
 }
 
 static int wait_for_body(gee_ctx *ctx, gee_exchange *x, gee_site site) {
-    gee_conn *c = x->conn;
     gee_park park;
     int err;
     if (x->reader)
         return UV_EBUSY; /* another task reads */
     gee_park_init(&park);
     x->reader = &park;
-    gee_conn_resume_reading(c);
-    gee_conn_deadline(c, GEE_BODY, c->part->srv->limits.body_ms);
+    gee_conn_resume_reading(x->conn);
+    gee_conn_deadline(x->conn, GEE_BODY, x->conn->part->srv->limits.body_ms);
     int index = gee_park_wait_ctx(&park, ctx, GEE_WAIT_IO_READ, site, &err);
     x->reader = NULL;
-    gee_conn_deadline(c, GEE_NO_DEADLINE, 0);
+    gee_conn_deadline(x->conn, GEE_NO_DEADLINE, 0); /* of the one that it has now: takeover.c */
     return index == GEE_BY_CTX ? err : 0;
 }
 

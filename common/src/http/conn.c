@@ -264,24 +264,31 @@ void gee_conn_unref(gee_conn *c) {
 /* Without memory for it the connection is closed; the client may try again. */
 static void refuse(gee_io *io);
 
-void gee_conn_accept(gee_listener *l, gee_io *io) {
-    gee_server_part *part = l->data;
+gee_conn *gee_conn_new(gee_server_part *part) {
     gee_conn *c = calloc(1, sizeof(*c));
-    if (c == NULL) {
-        refuse(io);
-        return;
-    }
+    if (c == NULL)
+        return NULL;
     c->part = part;
     c->worker = part->worker;
-    c->io = io;
     c->refs = 1;
     c->deadline_ns = c->write_ns = GEE_FAR_NS;
-    io->handler = &handler;
-    io->data = c;
     gee_list_push(&part->conns, &c->link);
     gee_count(GEE_COUNT_CONNS, 1);
     atomic_fetch_add_explicit(&part->srv->refs, 1, memory_order_relaxed);
     gee_waitgroup_add(&part->srv->conns, 1);
+    return c;
+}
+
+void gee_conn_accept(gee_listener *l, gee_io *io) {
+    gee_server_part *part = l->data;
+    gee_conn *c = gee_conn_new(part);
+    if (c == NULL) {
+        refuse(io);
+        return;
+    }
+    c->io = io;
+    io->handler = &handler;
+    io->data = c;
     gee_parser_init(c);
     start_reading(c);
     if (c->reading)

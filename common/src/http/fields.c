@@ -27,6 +27,21 @@ gee_field *gee_fields_push(gee_fields *fs, gee_arena *a) {
     return f;
 }
 
+int gee_fields_copy(gee_fields *to, const gee_fields *from, size_t n, gee_arena *a) {
+    for (size_t i = 0; i < n; i++) {
+        gee_field *f = gee_fields_push(to, a);
+        if (f == NULL)
+            return UV_ENOMEM;
+        f->name_len = from->at[i].name_len;
+        f->value_len = from->at[i].value_len;
+        f->name = gee_arena_strndup(a, from->at[i].name, f->name_len);
+        f->value = gee_arena_strndup(a, from->at[i].value, f->value_len);
+        if (f->name == NULL || f->value == NULL)
+            return UV_ENOMEM;
+    }
+    return 0;
+}
+
 /* --- of a response --- */
 
 /* RFC 9110, 5.6.2: !#$%&'*+-.^_`|~, digits and letters, a bit for each. */

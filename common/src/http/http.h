@@ -83,6 +83,8 @@ typedef struct gee_exchange {
     int minor; /* HTTP/1.x */
     bool keep_alive, expect_continue;
     int reject; /* a status: this request is refused without asking the handler */
+    void (*instead)(struct gee_exchange *x, void *arg); /* answers in place of the handler */
+    void *instead_arg;
     enum { GEE_IN_NAME, GEE_IN_VALUE } field_part;
 
     /* The request's body: the loop adds, the task takes. */
@@ -189,6 +191,8 @@ struct gee_conn {
 };
 
 /* conn.c */
+/* Of that part, with one reference and no io yet. NULL: no memory. */
+gee_conn *gee_conn_new(gee_server_part *part);
 void gee_conn_accept(gee_listener *l, gee_io *io);
 void gee_conn_deadline(gee_conn *c, enum gee_deadline what, uint64_t ms);
 void gee_conn_write_deadline(gee_conn *c, uint64_t ms); /* 0: none */
@@ -227,13 +231,15 @@ size_t gee_wire_scan(gee_wire *w, const char *data, size_t n, const gee_limits *
 int gee_head_check(gee_exchange *x);
 
 /* fields.c */
+/* The first n of them, with all that they point to. 0 or UV_ENOMEM. */
+int gee_fields_copy(gee_fields *to, const gee_fields *from, size_t n, gee_arena *a);
 const gee_field *gee_fields_find(const gee_fields *fs, const char *name);
 gee_field *gee_fields_push(gee_fields *fs, gee_arena *a); /* an empty one more; NULL: no memory */
 bool gee_is_token(const char *s);                         /* RFC 9110, 5.6.2 */
 int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool add);
 
 /* serve.c */
-void gee_conn_serve(gee_conn *c); /* starts the task */
+bool gee_conn_serve(gee_conn *c); /* starts the task; false: no memory, c was closed */
 void gee_exchange_free(gee_conn *c);
 
 /* body.c */
@@ -286,6 +292,23 @@ int gee_conn_flush(gee_ctx *ctx, gee_conn *c, const void *body, size_t n, gee_si
 
 /* date.c: "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 const char *gee_date_line(size_t *len);
+
+/* takeover.c */
+/* What the exchange was late for is answered in its place; see there. */
+typedef struct gee_takeover {
+    size_t fields; /* so many of the response's header fields stay, the first */
+    int status;    /* the late one is logged with it */
+    void (*answer)(gee_exchange *x, void *arg); /* in a task of its own; if x->ended,
+ there is nothing to answer any more */
+    void *arg;
+} gee_takeover;
+
+/*
+ * Takes the connection from x, whose task is parked or runnable, and answers its client. On
+ * x's worker, outside tasks. False: nobody could be answered, since some of the response is on
+ * its way, or there is no memory: the connection is cut; or it was closed already.
+ */
+bool gee_exchange_take_over(gee_exchange *x, const gee_takeover *t);
 
 /* server.c */
 typedef struct gee_address {

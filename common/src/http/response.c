@@ -99,6 +99,11 @@ static int put_head(gee_exchange *x, uint64_t length) {
 
 /* --- body --- */
 
+/* By another task, takeover.c: what is in the connection's buffer was written before that. */
+static void may_be_taken_over(const gee_exchange *x) {
+    gee_race_release(x->conn);
+}
+
 static int respond_plain(gee_ctx *ctx, gee_exchange *x, const void *body, size_t n, gee_site site) {
     x->frame = GEE_FRAME_LENGTH;
     int rc = put_head(x, n);
@@ -192,6 +197,7 @@ int gee_exchange_put(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n, 
     int rc = n <= COPY_UP_TO ? write_small(x, data, n) : write_large(ctx, x, data, n, site);
     if (rc == 0 && gee_buf_size(&x->conn->out) >= GEE_OUT_BUFFER)
         rc = send_gathered(ctx, x, site);
+    may_be_taken_over(x);
     return rc;
 }
 
@@ -253,6 +259,7 @@ int gee_exchange_respond(gee_ctx *ctx, gee_exchange *x, const void *body, size_t
         x->sent = n;
     if (rc < 0)
         gee_exchange_break(x);
+    may_be_taken_over(x);
     return rc;
 }
 

@@ -33,7 +33,10 @@ static void name_task(const gee_exchange *x) {
 static void call_handler(void *arg) {
     gee_exchange *x = arg;
     const gee_http_handler *h = &x->conn->part->srv->handler;
-    h->serve(x, h->arg);
+    if (x->instead)
+        x->instead(x, x->instead_arg);
+    else
+        h->serve(x, h->arg);
 }
 
 static void print_panic(void *info) {
@@ -54,9 +57,10 @@ static int handle(gee_exchange *x) {
     return 0;
 }
 
-/* False: the connection ends with this exchange. */
-static bool serve_one(gee_conn *c) {
-    gee_exchange *x = c->x;
+/* False: the connection ends with this exchange. Behind the handler it may be another one. */
+static bool serve_one(gee_exchange *x) {
+    gee_conn *c = x->conn;
+    gee_race_release(c); /* what is in its buffer, for who may take it over */
     gee_conn_deadline(c, GEE_NO_DEADLINE, 0);
     c->close_after = !x->keep_alive || x->reject;
     gee_count(GEE_COUNT_REQS, 1);
@@ -67,6 +71,7 @@ static bool serve_one(gee_conn *c) {
     int rc = x->reject ? gee_exchange_error(x, x->reject) : handle(x);
     if (rc == 0)
         rc = gee_exchange_end(x);
+    c = x->conn;
     if (rc < 0 || atomic_load_explicit(&c->part->srv->draining, memory_order_relaxed))
         c->close_after = true;
     /* The client may be waiting for the answer before it sends the rest of the body. */
@@ -133,7 +138,9 @@ static void serve(gee_ctx *ctx, void *arg) {
     gee_race_acquire(c);   /* requests of a connection come one after the other */
     bool keep = true;
     do {
-        keep = serve_one(c);
+        gee_exchange *x = c->x;
+        keep = serve_one(x);
+        c = x->conn;
         if (keep) {
             gee_exchange_free(c);
             if (gee_buf_size(&c->out) >= GEE_OUT_BUFFER)
@@ -146,12 +153,13 @@ static void serve(gee_ctx *ctx, void *arg) {
     gee_conn_unref(c);
 }
 
-void gee_conn_serve(gee_conn *c) {
+bool gee_conn_serve(gee_conn *c) {
     c->serving = true;
     c->refs++;
     if (gee_go_at(c->x->ctx, serve, c, "request", GEE_HERE) == 0)
-        return;
+        return true;
     c->serving = false; /* no memory for a task: the client finds the connection closed */
     c->refs--;
     gee_conn_close(c);
+    return false;
 }

@@ -47,21 +47,6 @@ static int keep_list(gee_arena *a, const gee_pairs *from, gee_pairs *to) {
     return from->n ? keep_pairs(a, from->at, from->n, &to->at) : 0;
 }
 
-static int keep_fields(gee_arena *a, const gee_fields *from, gee_fields *to) {
-    for (size_t i = 0; i < from->n; i++) {
-        gee_field *f = gee_fields_push(to, a);
-        if (f == NULL)
-            return UV_ENOMEM;
-        f->name_len = from->at[i].name_len;
-        f->value_len = from->at[i].value_len;
-        f->name = gee_arena_strndup(a, from->at[i].name, f->name_len);
-        f->value = gee_arena_strndup(a, from->at[i].value, f->value_len);
-        if (f->name == NULL || f->value == NULL)
-            return UV_ENOMEM;
-    }
-    return 0;
-}
-
 static int keep_head(copy *c, gee_req *from) {
     gee_exchange *x = &c->req.x;
     const char *target;
@@ -75,7 +60,7 @@ static int keep_head(copy *c, gee_req *from) {
     x->target = (char *)target;
     x->target_len = from->x.target_len;
     x->minor = from->x.minor;
-    return keep_fields(&c->arena, &from->x.fields, &x->fields);
+    return gee_fields_copy(&x->fields, &from->x.fields, from->x.fields.n, &c->arena);
 }
 
 /* The engine may be gone before the copy is, and the route with it. */

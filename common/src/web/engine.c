@@ -102,6 +102,12 @@ static void request_over(void *arg) {
     json_decref(req->json);
 }
 
+void gee_req_serve(gee_req *req, const gee_chain *chain) {
+    gee_cleanup_push(&req->over, request_over, req);
+    gee_chain_run(req, chain);
+    gee_cleanup_pop(&req->over, true);
+}
+
 static void serve(gee_exchange *x, void *arg) {
     gee_req *req = gee_container(x, gee_req, x);
     req->engine = arg;
@@ -110,17 +116,15 @@ static void serve(gee_exchange *x, void *arg) {
         gee_exchange_respond(req->ctx, x, NULL, 0, GEE_HERE);
         return;
     }
-    gee_cleanup_push(&req->over, request_over, req);
     int status = route(req);
     if (status == 200)
-        gee_chain_run(req, &req->route->chain);
+        gee_req_serve(req, &req->route->chain);
     else if (status == 404)
-        gee_chain_run(req, &req->engine->no_route);
+        gee_req_serve(req, &req->engine->no_route);
     else if (status == 405)
-        gee_chain_run(req, &req->engine->no_method);
+        gee_req_serve(req, &req->engine->no_method);
     else
         gee_exchange_error(x, status);
-    gee_cleanup_pop(&req->over, true);
 }
 
 /* A request that matches no route still goes through the root's middlewares. */

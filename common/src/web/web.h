@@ -101,6 +101,7 @@ struct gee_req {
     size_t reached;   /* how many were started */
     gee_cleanup over; /* at the end of the request, however it ends */
     bool aborted;
+    struct gee_timeout *timeouts; /* around the link that runs, the innermost first */
 };
 
 /* path.c: a path as its decoded segments, each zero-terminated, one behind the other. */
@@ -126,6 +127,12 @@ const gee_route_entry *gee_router_find(const struct gee_node *tree, const char *
                                        char *allow, size_t allow_size);
 void gee_route_free(gee_route_entry *r);
 enum { GEE_MAX_PARAMS = 16, GEE_MAX_SEGMENTS = 64 };
+
+/* engine.c: from a request's exchange to its chain, and what has to be undone behind it. */
+void gee_req_serve(gee_req *req, const gee_chain *chain);
+
+/* where.c: where the tasks of that family, on this worker, stand: a line each. */
+void gee_where(gee_buf *out, uint64_t family);
 
 /* params.c */
 /* values point into the segments, which end (with the last one's zero) at `end`. */
