@@ -3,6 +3,7 @@
  * rest the writing task is parked, and what it wrote stays where it is. So a
  * client that does not read costs one parked task and no memory that grows.
  */
+#include "base/tools.h"
 #include "http/http.h"
 #include "sync/waitq.h"
 
@@ -85,6 +86,7 @@ int gee_conn_flush(gee_ctx *ctx, gee_conn *c, const void *body, size_t n, gee_si
         return c->closing ? UV_EPIPE : 0;
     if (c->x && c->x->head_sent)
         c->x->on_wire = true;
+    gee_race_release(c); /* what is in the buffer, for who may take the connection over */
     c->writing = true;
     int rc = write_rest(ctx, c, &r, site);
     c->writing = false;
