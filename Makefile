@@ -100,7 +100,7 @@ check-fixed:
 
 serve-broken serve-fixed:
 	@$(DEPS) check
-	@$(LESSON) serve $(patsubst serve-%,%,$@) $(CH)
+	@$(LESSON) serve $(patsubst serve-%,%,$@) $(SELECT)
 
 diff:
 	@$(DEPS) check
@@ -127,7 +127,8 @@ help:
 	@echo 'make check-broken   each case of the broken chapters must fail, for its own reason'
 	@echo 'make check-fixed    the same tests over the repaired framework must all pass'
 	@echo '                      CH=01 or CH=ch01-leaks: one chapter; CASE=sse-disconnect: one case'
-	@echo 'make serve-broken CH=01     the server of a chapter, to look at with curl; PORT=8080'
+	@echo 'make serve-broken CH=01     the server of a chapter, to look at with curl; PORT=8080;'
+	@echo '                      CASE=sse-disconnect: with this defect alone'
 	@echo 'make serve-fixed CH=01      the same over the repaired framework'
 	@echo 'make diff CH=01             what the repair changes'
 	@echo 'make test           everything that a change must pass; PART="debug tsan": some of it'

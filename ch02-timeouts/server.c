@@ -3,11 +3,44 @@
  * framework. `make serve-broken CH=02`, `make serve-fixed CH=02`.
  */
 #include "gee/gee.h"
+#include <stdio.h>
 #include <stdlib.h>
+
+/* --- no-deadline, late-write: everything below /limited has a second --- */
+
+/* A dependency that does not answer: waited for as long as the ctx allows. */
+static void hangs(gee_req *req) {
+    gee_ctx *ctx = gee_req_ctx(req);
+    printf("/limited/hangs: its ctx has %s\n", gee_ctx_deadline(ctx, NULL) ? "a deadline" : "none");
+    fflush(stdout);
+    gee_sleep(ctx, 3600 * 1000);
+}
+
+/* Ann's account, from a database that is slow today and knows no ctx. */
+static void ann(gee_req *req) {
+    gee_sleep(NULL, 3000);
+    gee_string(req, 200, "ann's account\n");
+}
+
+static void bob(gee_req *req) {
+    gee_sleep(gee_req_ctx(req), 5000);
+    gee_string(req, 200, "bob's account\n");
+}
+
+static void limited(gee_group *root) {
+    gee_group *g = gee_group_new(root, "/limited");
+    gee_use_timeout(g, 1000);
+    gee_GET(g, "/hangs", hangs);
+    gee_GET(g, "/ann", ann);
+    gee_GET(root, "/bob", bob);
+}
 
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 2, timeouts. Try:\n"
+               "  /limited/hangs  a handler that waits for ever; its limit is a second\n"
+               "  /limited/ann    one that takes 3 seconds and knows no ctx\n"
+               "  /bob            one that takes 5 seconds, which it may\n"
                "  /debug/tasks  what every task of this server does\n");
 }
 
@@ -18,6 +51,7 @@ int main(void) {
         return 1;
     gee_group *root = gee_root(e);
     gee_GET(root, "/", index_page);
+    limited(root);
     gee_debug_routes(root);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);
     gee_engine_free(e);

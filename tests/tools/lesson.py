@@ -5,7 +5,8 @@ and does the repaired framework pass?
   lesson.py broken [CH] [--case CASE]   each case must be REPRODUCED, each decoy REJECTED
   lesson.py fixed [CH] [--case CASE]    each case must be CLEAN
   lesson.py diff [CH] [--case CASE]     what a repair changes
-  lesson.py serve broken|fixed CH       the chapter's server, on $PORT or 8080
+  lesson.py serve broken|fixed CH       the chapter's server, on $PORT or 8080; broken with
+                                        --case CASE: with that defect alone
   lesson.py list
 
 A test runs in a process of its own, with a limit. On the broken side there are
@@ -282,7 +283,11 @@ def serve(args):
         have = ", ".join(manifest.chapters(args.root))
         raise ManifestError(f"which chapter? CH=01, for one of: {have}")
     chapter = manifest.pick_chapters(args.root, args.chapter)[0]
-    target = f"build/{args.flavour}/{chapter}/server.{args.side}"
+    variant = args.side
+    if args.case:
+        case = manifest.select(args.root, chapter, args.case)[0]
+        variant = f"only-{case.unit_name[:-2]}" if args.side == "broken" else "fixed"
+    target = f"build/{args.flavour}/{chapter}/server.{variant}"
     if not make(args, [target]):
         return 1
     os.chdir(args.root)

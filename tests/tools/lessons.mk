@@ -4,6 +4,7 @@
 # build/F/chNN-x/test_T.fixed      the later chapters' broken units
 # build/F/chNN-x/test_T.decoy-D    the same, and decoys/D.c
 # build/F/chNN-x/server.broken, server.fixed
+# build/F/chNN-x/server.only-U     only broken/U.c, and the later chapters' units
 #
 # The objects stand before the library, so its members of the same symbols stay out.
 
@@ -26,6 +27,8 @@ $(B)/$(1)/test_%.broken: $(B)/$(1)/test_%.o $(call units_of,$(1)) $(call units_a
 $(B)/$(1)/test_%.fixed: $(B)/$(1)/test_%.o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
 	$$(link)
 $(B)/$(1)/server.broken: $(B)/$(1)/server.o $(call units_of,$(1)) $(call units_after,$(1)) $(LIB)
+	$$(link)
+$(B)/$(1)/server.only-%: $(B)/$(1)/server.o $(B)/$(1)/broken/%.o $(call units_after,$(1)) $(LIB)
 	$$(link)
 $(B)/$(1)/server.fixed: $(B)/$(1)/server.o $(call units_after,$(1)) $(LIB)
 	$$(link)
