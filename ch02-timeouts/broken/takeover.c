@@ -49,8 +49,11 @@ static gee_exchange *successor(gee_conn *c, const gee_exchange *late, const gee_
 /* A connection like the one that it had, for the late exchange to end on. */
 static void move_to(gee_conn *grave, gee_exchange *x, int status) {
     grave->serving = true;
+    grave->task = x->conn->task;
+    grave->task->arg = grave;
     grave->io = x->conn->io;
     grave->x = x;
+    x->late = true;
     x->conn = grave;
     x->arena = &grave->arena;
     if (!x->ended)

@@ -383,104 +383,6 @@ T_SITE(test_nested, many_routes)
 T_SITE(test_stream_goes_on, many_routes)
 T_SITE(test_own_answer, many_routes)
 
-/* --- what is around a late handler --- */
-
-static void late_panic(gee_req *req) {
-    (void)req;
-    gee_sleep(NULL, 500);
-    gee_panic("nobody is there any more");
-}
-
-static void child(gee_ctx *ctx, void *arg) {
-    gee_waitgroup *wg = arg;
-    saw.rc = gee_sleep(ctx, 60000);
-    saw.ended_ms = gee_now_ms();
-    gee_waitgroup_done(wg);
-}
-
-static void has_a_child(gee_req *req) {
-    gee_waitgroup wg = {0};
-    gee_waitgroup_add(&wg, 1);
-    gee_go(gee_req_ctx(req), child, &wg);
-    gee_waitgroup_wait(NULL, &wg);
-}
-
-static char log_path[] = "/tmp/gee-timeout-log";
-static int log_fd;
-
-static void late_routes(gee_group *r) {
-    forget();
-    if (ftruncate(log_fd, 0) < 0)
-        perror("ftruncate");
-    gee_use_logger(r, &(gee_logger_options){.format = GEE_LOG_COMMON, .fd = log_fd});
-    gee_group *g = gee_group_new(r, "/t");
-    gee_use_timeout_with(g, &(gee_timeout_options){.ms = 100, .log_fd = log_fd});
-    gee_GET(g, "/panic", late_panic);
-    gee_GET(g, "/child", has_a_child);
-    gee_GET(g, "/deaf", deaf);
-    gee_GET(g, "/quick", quick);
-}
-
-static const char *read_log(void) {
-    static char text[4096];
-    ssize_t n = pread(log_fd, text, sizeof(text) - 1, 0);
-    text[n > 0 ? n : 0] = '\0';
-    return text;
-}
-
-static void test_panic_when_late_body(gee_ctx *ctx, t_conn *c, int port) {
-    (void)port;
-    T_EQ(t_get(ctx, c, "/t/panic"), 504);
-    gee_sleep(ctx, 1000);
-    T_EQ(t_get(ctx, c, "/t/quick"), 200);
-}
-
-static void test_children_end_body(gee_ctx *ctx, t_conn *c, int port) {
-    (void)port;
-    uint64_t start = gee_now_ms();
-    T_EQ(t_get(ctx, c, "/t/child"), 504);
-    gee_sleep(ctx, 0);
-    T_RC(saw.rc, UV_ETIMEDOUT);
-    T_EQ(saw.ended_ms - start, 100);
-}
-
-/* The line says where the time went, and the access log says 504. */
-static void test_log_body(gee_ctx *ctx, t_conn *c, int port) {
-    (void)port;
-    T_EQ(t_get(ctx, c, "/t/deaf?a=b"), 504);
-    gee_sleep(ctx, 0);
-    const char *log = read_log();
-    T_CHECK(strstr(log, "gee: timed out after 100 ms: GET /t/deaf?a=b\n") != NULL);
-    T_CHECK(strstr(log, "\"GET /t/deaf?a=b\": waiting (sleep) 0.100 s at "
-                        "tests/common/test_timeout.c:") != NULL);
-    T_CHECK(strstr(log, ", DOES NOT LISTEN to its ctx, created at common/src/http/serve.c:"));
-    gee_sleep(ctx, 3000);
-    T_CHECK(strstr(read_log(), "\"GET /t/deaf?a=b HTTP/1.1\" 504 ") != NULL);
-    T_EQ(t_get(ctx, c, "/t/child"), 504);
-    T_CHECK(strstr(read_log(), "\"child\": waiting (sleep) 0.100 s at tests") != NULL);
-}
-
-/* The census is back where it was as soon as the handler is. */
-static void test_at_rest_body(gee_ctx *ctx, t_conn *c, int port) {
-    gee_census before, after;
-    char diff[256];
-    (void)port;
-    T_EQ(t_get(ctx, c, "/t/quick"), 200);
-    gee_sleep(ctx, 1);
-    gee_census_take(&before);
-    T_EQ(t_get(ctx, c, "/t/deaf"), 504);
-    gee_census_take(&after);
-    T_EQ(after.conns - before.conns, 1);
-    gee_sleep(ctx, 2000);
-    gee_census_take(&after);
-    T_STR(t_census_diff(&before, &after, diff, sizeof(diff)), "");
-}
-
-T_SITE(test_panic_when_late, late_routes)
-T_SITE(test_children_end, late_routes)
-T_SITE(test_log, late_routes)
-T_SITE(test_at_rest, late_routes)
-
 /* A shutdown waits for it, as for every handler. */
 static void shutdown_waits(gee_ctx *ctx, void *arg) {
     gee_server *srv;
@@ -518,18 +420,6 @@ static void test_refused(void **state) {
     t_sim(refused, NULL);
 }
 
-static int open_log(void **state) {
-    (void)state;
-    log_fd = open(log_path, O_CREAT | O_TRUNC | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
-    unlink(log_path);
-    return log_fd < 0;
-}
-
-static int close_log(void **state) {
-    (void)state;
-    return close(log_fd);
-}
-
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_answered_in_time),
     cmocka_unit_test(test_deaf),
@@ -547,10 +437,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_nested),
     cmocka_unit_test(test_stream_goes_on),
     cmocka_unit_test(test_own_answer),
-    cmocka_unit_test_setup_teardown(test_panic_when_late, open_log, close_log),
-    cmocka_unit_test_setup_teardown(test_children_end, open_log, close_log),
-    cmocka_unit_test_setup_teardown(test_log, open_log, close_log),
-    cmocka_unit_test_setup_teardown(test_at_rest, open_log, close_log),
     cmocka_unit_test(test_shutdown),
     cmocka_unit_test(test_refused),
 };

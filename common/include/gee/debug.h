@@ -44,6 +44,12 @@ typedef struct gee_task_info {
     int ctx_cause;         /* why it ended */
     uint64_t ctx_ended_ms; /* how long ago; 0 if it has not */
     bool hears_ctx;        /* its wait ends when its owner does */
+    uint64_t family;       /* id of the task of a loop, a request's say, from which it descends */
+    char request[128];     /* that it serves: "GET /path?query", cut; "": none */
+    uint64_t request_ms;   /* for how long it has */
+    int64_t deadline_ms;   /* in how long the request's time is up, negative: since when it is;
+                            * INT64_MAX: it has no deadline */
+    bool late;             /* another task has answered in its place (gee/timeout.h) */
 } gee_task_info;
 
 /*
@@ -82,9 +88,12 @@ typedef struct gee_leak {
 int gee_leakcheck(gee_leak **out);
 
 /*
- * Adds GET /debug/tasks to g: the census and the tasks as text, or with
- * ?format=json; with ?leaked=1 only those of gee_leakcheck. It shows what a server does: mount it
- * where only its owners can look. 0, or an error of gee_handle.
+ * Adds two pages to g, as text, or with ?format=json:
+ *   GET /debug/tasks     the census and the tasks; with ?leaked=1 those of gee_leakcheck
+ *   GET /debug/requests  the requests that are being served, with their deadlines, and where
+ *                        the tasks of each are parked, since when, and whether they listen
+ * They show what a server does: mount them where only its owners can look. 0, or an error of
+ * gee_handle.
  */
 int gee_debug_routes(gee_group *g);
 

@@ -6,7 +6,9 @@
 #include "gee/debug.h"
 #include "runtime/worker.h"
 #include "sync/waitq.h"
+#include "web/web.h"
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +48,22 @@ void gee_census_take(gee_census *out) {
         uv_walk(&w->loop, count_handle, &out->handles);
 }
 
+static void describe_request(gee_task_info *info, const gee_task *t, uint64_t now_ns) {
+    const gee_exchange *x = gee_exchange_of(t);
+    uint64_t due_ns;
+    info->family = t->family;
+    info->deadline_ms = INT64_MAX;
+    if (x == NULL || x->start_ns == 0)
+        return;
+    const gee_req *req = gee_container(x, gee_req, x);
+    snprintf(info->request, sizeof(info->request), "%s %s", x->method ? x->method : "-",
+             x->target ? x->target : "-");
+    info->request_ms = (now_ns - x->start_ns) / 1000000;
+    info->late = x->late;
+    if (req->ctx && gee_ctx_deadline(req->ctx, &due_ns))
+        info->deadline_ms = ((int64_t)due_ns - (int64_t)now_ns) / 1000000;
+}
+
 gee_task_info gee_task_describe(const gee_task *t, uint64_t now_ns) {
     gee_task_info info = {
         .id = t->id,
@@ -63,6 +81,7 @@ gee_task_info gee_task_describe(const gee_task *t, uint64_t now_ns) {
     if (info.ctx_err)
         info.ctx_ended_ms = (now_ns - gee_ctx_ended_ns(t->owner)) / 1000000;
     memcpy(info.name, t->name, sizeof(info.name));
+    describe_request(&info, t, now_ns);
     return info;
 }
 

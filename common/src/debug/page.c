@@ -1,12 +1,10 @@
 /* /debug/tasks: the census, and what each task does. */
-#include "base/buf.h"
-#include "gee/debug.h"
-#include "gee/req.h"
+#include "debug/page.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void text_of_task(gee_buf *b, const gee_task_info *t) {
+void gee_task_text(gee_buf *b, const gee_task_info *t) {
     gee_buf_printf(b, "task %-4" PRIu64 " %-8s", t->id, t->state);
     if (t->parked_at)
         gee_buf_printf(b, " (%s) %.1f s at %s", t->reason, (double)t->since_ms / 1e3, t->parked_at);
@@ -27,13 +25,13 @@ static int text(gee_req *req, const gee_census *c, const gee_task_info *tasks, i
 #undef X
     gee_buf_printf(&b, "\n\n");
     for (int i = 0; i < n; i++)
-        text_of_task(&b, &tasks[i]);
+        gee_task_text(&b, &tasks[i]);
     int rc = gee_data(req, 200, "text/plain; charset=utf-8", gee_buf_head(&b), gee_buf_size(&b));
     gee_buf_free(&b);
     return rc;
 }
 
-static json_t *json_of_task(const gee_task_info *t) {
+json_t *gee_task_json(const gee_task_info *t) {
     return json_pack("{s:I, s:i, s:s, s:s, s:s, s:s, s:s*, s:I, s:I, s:i, s:I, s:b}", "id",
                      (json_int_t)t->id, "worker", t->worker, "name", t->name, "state", t->state,
                      "reason", t->reason, "created_at", t->created_at, "parked_at", t->parked_at,
@@ -48,7 +46,7 @@ static int json(gee_req *req, const gee_census *c, const gee_task_info *tasks, i
     GEE_CENSUS(X)
 #undef X
     for (int i = 0; i < n; i++)
-        json_array_append_new(list, json_of_task(&tasks[i]));
+        json_array_append_new(list, gee_task_json(&tasks[i]));
     return gee_json(req, 200, "{s:o, s:o}", "census", census, "tasks", list);
 }
 
@@ -58,7 +56,7 @@ static int leaks_text(gee_req *req, const gee_leak *leaks, int n) {
     gee_buf b = {0};
     gee_buf_printf(&b, "leaked: %d\n\n", n);
     for (int i = 0; i < n; i++) {
-        text_of_task(&b, &leaks[i].task);
+        gee_task_text(&b, &leaks[i].task);
         if (leaks[i].kind == GEE_LEAK_STUCK) /* of the deaf it has been said */
             gee_buf_printf(&b, "          IT IS STUCK: %s\n", leaks[i].why);
     }
@@ -70,7 +68,7 @@ static int leaks_text(gee_req *req, const gee_leak *leaks, int n) {
 static int leaks_json(gee_req *req, const gee_leak *leaks, int n) {
     json_t *list = json_array();
     for (int i = 0; i < n; i++) {
-        json_t *one = json_of_task(&leaks[i].task);
+        json_t *one = gee_task_json(&leaks[i].task);
         json_object_set_new(one, "leak",
                             json_string(leaks[i].kind == GEE_LEAK_DEAF ? "deaf" : "stuck"));
         json_object_set_new(one, "why", json_string(leaks[i].why));
@@ -79,7 +77,7 @@ static int leaks_json(gee_req *req, const gee_leak *leaks, int n) {
     return gee_json(req, 200, "{s:i, s:o}", "leaked", n, "tasks", list);
 }
 
-static bool asks(gee_req *req, const char *name, const char *value) {
+bool gee_query_is(gee_req *req, const char *name, const char *value) {
     return strcmp(gee_default_query(req, name, ""), value) == 0;
 }
 
@@ -88,7 +86,7 @@ static void leaks_page(gee_req *req) {
     int n = gee_leakcheck(&leaks);
     if (n < 0)
         gee_fail(req, 503);
-    else if (asks(req, "format", "json"))
+    else if (gee_query_is(req, "format", "json"))
         leaks_json(req, leaks, n);
     else
         leaks_text(req, leaks, n);
@@ -98,7 +96,7 @@ static void leaks_page(gee_req *req) {
 static void tasks_page(gee_req *req) {
     gee_census census;
     gee_task_info *tasks;
-    if (asks(req, "leaked", "1")) {
+    if (gee_query_is(req, "leaked", "1")) {
         leaks_page(req);
         return;
     }
@@ -108,7 +106,7 @@ static void tasks_page(gee_req *req) {
         return;
     }
     gee_census_take(&census);
-    if (asks(req, "format", "json"))
+    if (gee_query_is(req, "format", "json"))
         json(req, &census, tasks, n);
     else
         text(req, &census, tasks, n);
@@ -116,5 +114,6 @@ static void tasks_page(gee_req *req) {
 }
 
 int gee_debug_routes(gee_group *g) {
-    return gee_GET(g, "/debug/tasks", tasks_page);
+    int rc = gee_GET(g, "/debug/tasks", tasks_page);
+    return rc < 0 ? rc : gee_GET(g, "/debug/requests", gee_requests_page);
 }

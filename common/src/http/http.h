@@ -72,8 +72,9 @@ struct gee_filter {
 
 typedef struct gee_exchange {
     gee_conn *conn;
-    gee_arena *arena; /* the connection's; reset when the exchange is over */
-    gee_ctx *ctx;     /* ends when the exchange is over, or its client has gone */
+    gee_arena *arena;  /* the connection's; reset when the exchange is over */
+    gee_ctx *ctx;      /* ends when the exchange is over, or its client has gone */
+    uint64_t start_ns; /* when its task began with it */
 
     /* The request's head: written by the parser, constant in the task. */
     const char *method;
@@ -102,6 +103,7 @@ typedef struct gee_exchange {
     bool on_wire;  /* some of it has left the buffer: it cannot be taken back */
     bool broken;   /* its end will not come: the connection ends with it, without one */
     size_t out_at; /* where it begins in the buffer */
+    bool late;     /* it was answered by somebody else: takeover.c */
     bool endless;  /* it has no end of its own: a shutdown does not wait for it */
     enum { GEE_FRAME_LENGTH, GEE_FRAME_CHUNKED, GEE_FRAME_CLOSE } frame;
     bool chunk_open;
@@ -173,8 +175,9 @@ struct gee_conn {
     gee_buf in;      /* not parsed yet */
     bool reading, paused;
     bool broken;  /* no more to parse: bad input, or an upgrade */
-    bool serving; /* there is a task */
-    int gone;     /* the client: UV_EOF, it sends no more; else an error, it is not there */
+    bool serving; /* there is a task: */
+    gee_task *task;
+    int gone; /* the client: UV_EOF, it sends no more; else an error, it is not there */
 
     /* Writing: the task's. */
     gee_buf out;
@@ -239,6 +242,8 @@ bool gee_is_token(const char *s);                         /* RFC 9110, 5.6.2 */
 int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool add);
 
 /* serve.c */
+/* What a task serves; NULL: nothing. On the task's worker, while it does not run. */
+gee_exchange *gee_exchange_of(const gee_task *t);
 bool gee_conn_serve(gee_conn *c); /* starts the task; false: no memory, c was closed */
 void gee_exchange_free(gee_conn *c);
 

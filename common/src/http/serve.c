@@ -64,6 +64,7 @@ static bool serve_one(gee_exchange *x) {
     gee_conn_deadline(c, GEE_NO_DEADLINE, 0);
     c->close_after = !x->keep_alive || x->reject;
     gee_count(GEE_COUNT_REQS, 1);
+    x->start_ns = c->worker->now_ns;
     gee_task_set_owner(x->ctx);
     name_task(x);
     if (x->reject)
@@ -134,6 +135,7 @@ static void serve(gee_ctx *ctx, void *arg) {
     gee_conn *c = arg;
     gee_server *srv = c->part->srv;
     (void)ctx;
+    c->task = gee_task_self();
     gee_race_acquire(srv); /* the engine was built before it listened */
     gee_race_acquire(c);   /* requests of a connection come one after the other */
     bool keep = true;
@@ -151,6 +153,10 @@ static void serve(gee_ctx *ctx, void *arg) {
     gee_race_release(c);
     gee_race_release(srv);
     gee_conn_unref(c);
+}
+
+gee_exchange *gee_exchange_of(const gee_task *t) {
+    return t->fn == serve ? ((gee_conn *)t->arg)->x : NULL;
 }
 
 bool gee_conn_serve(gee_conn *c) {

@@ -53,8 +53,11 @@ static gee_exchange *successor(gee_conn *c, const gee_exchange *late, const gee_
 /* A connection that is closed already, for the late exchange to end on. */
 static void move_to(gee_conn *grave, gee_exchange *x, int status) {
     grave->closing = grave->serving = true;
+    grave->task = x->conn->task;
+    grave->task->arg = grave;
     grave->gone = UV_ETIMEDOUT;
     grave->x = x;
+    x->late = true;
     x->conn = grave;
     x->arena = &grave->arena;
     if (!x->ended)
