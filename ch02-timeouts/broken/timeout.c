@@ -37,7 +37,7 @@ static void timeout(gee_req *req) {
         .req = req,
         .before = req->ctx,
         .fields = req->x.out_fields.n,
-        .family = gee_task_family(),
+        .task = gee_task_self(),
     };
     if (s->opt.override)
         gee_timeout_extend(req, s->opt.ms);

@@ -6,7 +6,8 @@ parse: both in the same run, interleaved round by round, the server on one core 
 wrk on another. The kernel's own count of the server's CPU time is divided by the
 requests that wrk counted. Seconds differ from machine to machine and from minute to
 minute; the ratio much less. Then 10,000 streams: resident memory for each, and how
-soon the server is rid of them, from the moment their clients begin to close. Then the
+soon the server is rid of them, from the moment their clients begin to close. Then 5,000
+requests in flight that are answered at their deadline, and how late. Then the
 instructions of a route lookup among 10, 100 and 1,000 routes.
 
 Other programs on the same cores disturb all of this. How long the server was ready
@@ -33,6 +34,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "build/release/bench"
 BAR_RATIO, BAR_KIB, BAR_GONE_S, BAR_ROUTES = 1.5, 12.0, 1.0, 1.2
+BAR_LATE_MS = 5.0  # 99 of 100 answers at a deadline
 QUIET = 0.1  # of the time without a core: above it, something else was running
 
 
@@ -185,6 +187,28 @@ def streams_part(args):
             "cpu_s": cpu, "without_core_s": waited, "left": left, "met": met}
 
 
+def deadlines_part(n=5000, limit_ms=1000, seconds=6):
+    server = Server("hello")
+    try:
+        (_, waited0), start = server.sched(), time.monotonic()
+        out = subprocess.run([PROGRAMS / "deadline", server.url.rsplit(":", 1)[1], str(n),
+                              "/limited/hangs", str(limit_ms), str(seconds)], text=True,
+                             stdout=subprocess.PIPE, preexec_fn=pin(1), timeout=60, check=True)
+        late = json.loads(out.stdout)
+        without = (server.sched()[1] - waited0) / 1e9 / (time.monotonic() - start)
+        time.sleep(limit_ms / 1000 + 0.5)
+        left = server.census()["reqs"] - 1
+    finally:
+        server.stop()
+    met = late["p99_ms"] <= BAR_LATE_MS and late["min_ms"] >= 0 and left == 0
+    print(f"\n{n} requests in flight, each answered 504 at its deadline of {limit_ms} ms, "
+          f"{late['answers']} answers: late by p50 {late['p50_ms']:.2f}, p99 {late['p99_ms']:.2f}, "
+          f"p99.9 {late['p999_ms']:.2f}, at most {late['max_ms']:.2f} ms, none early; "
+          f"{left} requests left; bar p99 {BAR_LATE_MS:.0f} ms: {'met' if met else 'MISSED'}")
+    warn_of_others(without)
+    return {**late, "left": left, "without_core": without, "met": met}
+
+
 def routes_part(lookups=20000):
     if shutil.which("valgrind") is None:
         print("\nvalgrind is not installed (package valgrind): route lookups are not counted")
@@ -214,7 +238,7 @@ def main():
     if len(os.sched_getaffinity(0)) < 2:
         print("one core only: the client takes from the server what is measured")
     results = {"requests": requests_part(args), "streams": streams_part(args),
-               "routes": routes_part()}
+               "deadlines": deadlines_part(), "routes": routes_part()}
     (ROOT / "build/bench.json").write_text(json.dumps(results, indent=1) + "\n")
     return 0 if all(r is None or r["met"] for r in results.values()) else 1
 

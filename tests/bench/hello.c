@@ -36,6 +36,11 @@ static void events(gee_req *req) {
     gee_sse(req, ms > 0 ? tick : nothing, &ms);
 }
 
+/* For the deadline: nothing answers it before. */
+static void hangs(gee_req *req) {
+    gee_sleep(gee_req_ctx(req), 3600 * 1000);
+}
+
 int main(void) {
     gee_engine *e = gee_engine_new();
     if (e == NULL)
@@ -43,6 +48,9 @@ int main(void) {
     gee_group *root = gee_root(e);
     gee_GET(root, "/events", events);
     gee_debug_routes(root);
+    gee_group *limited = gee_group_new(root, "/limited");
+    gee_use_timeout_with(limited, &(gee_timeout_options){.ms = 1000, .log_fd = -1});
+    gee_GET(limited, "/hangs", hangs);
     gee_use(root, count, NULL);
     gee_use(root, tag, &requests);
     gee_GET(root, "/hello/:name", hello);

@@ -23,7 +23,7 @@ static report *new_report(const struct gee_timeout *t) {
     if (t->settings->opt.log_fd >= 0) {
         gee_buf_printf(&r->text, "gee: timed out after %" PRIu64 " ms: %s %.200s\n",
                        t->settings->opt.ms, gee_method(t->req), gee_target(t->req));
-        gee_where(&r->text, t->family);
+        gee_where(&r->text, t->task);
     }
     return r;
 }

@@ -20,7 +20,7 @@ struct gee_timeout {
     gee_ctx *ctx, *before;
     gee_timer timer;
     size_t fields; /* of the response's header, when it came here */
-    uint64_t family;
+    gee_task *task;
     gee_cleanup cleanup;
 };
 

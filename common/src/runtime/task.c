@@ -47,6 +47,9 @@ static void join_worker(gee_task *t) {
         t->family = t->id;
     t->created_ns = w->now_ns;
     gee_list_push(&w->tasks, &t->all);
+    gee_list_init(&t->kin);
+    if (w->current) /* who spawns it */
+        gee_list_push(&w->current->kin, &t->kin);
     run_queue_push(w, t);
 }
 
@@ -194,6 +197,7 @@ static void forget(gee_task *t) {
     if (t->stack.base)
         gee_stack_put(&w->stacks, &t->stack);
     gee_list_del(&t->all);
+    gee_list_del(&t->kin);
     free(t);
     gee_worker_task_gone(w);
 }

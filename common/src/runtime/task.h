@@ -69,6 +69,7 @@ struct gee_task {
     /* The worker's alone. */
     gee_list link; /* in its run queue */
     gee_list all;  /* in its list of tasks */
+    gee_list kin;  /* a ring without a head: its family, as far as it is on this worker */
     enum gee_task_state state;
     uint64_t since_ns; /* in this state */
     enum gee_wait_reason reason;

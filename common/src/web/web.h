@@ -131,8 +131,8 @@ enum { GEE_MAX_PARAMS = 16, GEE_MAX_SEGMENTS = 64 };
 /* engine.c: from a request's exchange to its chain, and what has to be undone behind it. */
 void gee_req_serve(gee_req *req, const gee_chain *chain);
 
-/* where.c: where the tasks of that family, on this worker, stand: a line each. */
-void gee_where(gee_buf *out, uint64_t family);
+/* where.c: where t and its family, on this worker, stand: a line each. */
+void gee_where(gee_buf *out, const gee_task *t);
 
 /* params.c */
 /* values point into the segments, which end (with the last one's zero) at `end`. */

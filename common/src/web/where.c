@@ -14,11 +14,9 @@ static void line_of(gee_buf *out, const gee_task *t, uint64_t now_ns) {
     gee_buf_printf(out, ", created at %s\n", t->created_at);
 }
 
-void gee_where(gee_buf *out, uint64_t family) {
-    gee_worker *w = gee_worker_self();
-    gee_list_each (it, &w->tasks) {
-        const gee_task *t = gee_container(it, gee_task, all);
-        if (t->family == family)
-            line_of(out, t, w->now_ns);
-    }
+void gee_where(gee_buf *out, const gee_task *t) {
+    uint64_t now_ns = gee_worker_self()->now_ns;
+    line_of(out, t, now_ns);
+    gee_list_each (it, &t->kin)
+        line_of(out, gee_container(it, gee_task, kin), now_ns);
 }
