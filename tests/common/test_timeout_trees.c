@@ -77,9 +77,14 @@ static void is_deaf(gee_ctx *ctx, int depth) {
 }
 
 static void has_less_time(gee_ctx *ctx, int depth) {
-    uint64_t due_ns = UINT64_MAX;
-    gee_ctx *child = gee_ctx_with_timeout(ctx, random_below(150));
+    uint64_t ms = random_below(150), want_ns = UINT64_MAX, due_ns = UINT64_MAX;
+    gee_ctx_deadline(ctx, &want_ns);
+    if (gee_now_ns() + ms * 1000000 < want_ns)
+        want_ns = gee_now_ns() + ms * 1000000;
+    gee_ctx *child = gee_ctx_with_timeout(ctx, ms);
     gee_ctx_deadline(child, &due_ns);
+    if (due_ns != want_ns)
+        note_wrong("a ctx has its deadline", due_ns / 1000000, want_ns / 1000000);
     if (random_below(2))
         gee_go(child, watcher, NULL);
     grow(child, depth + 1);
@@ -184,6 +189,11 @@ static void grow(gee_ctx *ctx, int depth) {
 
 static void handler(gee_req *req) {
     gee_ctx *ctx = gee_req_ctx(req);
+    if (random_below(4) == 0) { /* work of its own, which the request's end does not end */
+        gee_ctx *own = gee_ctx_with_timeout(NULL, DEAF_MS);
+        grow(own, 1);
+        gee_ctx_end(own);
+    }
     grow(ctx, 0);
     if (gee_ctx_err(ctx) == 0)
         gee_string(req, 200, "done");
@@ -195,7 +205,7 @@ static void routes(gee_group *r) {
 }
 
 /* A deaf wait may begin when the ctx has just ended, and each of them joins others. */
-enum { BOUND_MS = DEAF_MS * (DEPTH + 2) };
+enum { BOUND_MS = DEAF_MS * (2 * DEPTH + 2) };
 
 static void one_request(gee_ctx *ctx, t_conn *c, int port) {
     uint64_t start = gee_now_ms();
