@@ -194,7 +194,8 @@ static void handler(gee_req *req) {
         grow(own, 1);
         gee_ctx_end(own);
     }
-    grow(ctx, 0);
+    if (gee_ctx_err(ctx) == 0)
+        grow(ctx, 0);
     if (gee_ctx_err(ctx) == 0)
         gee_string(req, 200, "done");
 }
