@@ -11,6 +11,7 @@
  */
 #include "../fuzz/fuzz.h"
 #include "gee/middleware.h"
+#include "gee/timeout.h"
 #include "runtime/park.h"
 #include "runtime/transport.h"
 #include "sync/waitq.h"
@@ -71,9 +72,12 @@ void *__wrap_mmap(void *at, size_t n, int prot, int flags, int fd, off_t off) {
     return fails() ? MAP_FAILED : __real_mmap(at, n, prot, flags, fd, off);
 }
 
+static int nowhere = -1; /* /dev/null */
+
 static int share_the_allocator(void **state) {
     (void)state;
     json_set_alloc_funcs(__wrap_malloc, free);
+    nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     return 0;
 }
 
@@ -208,10 +212,19 @@ static void contexts(gee_req *req) {
     gee_string(req, rc < 0 ? 503 : 200, "%d\n", got);
 }
 
+/* Its client is answered for it meanwhile. */
+static void late(gee_req *req) {
+    gee_sleep(gee_background(), 50);
+    gee_string(req, 200, "late\n");
+}
+
 static int routes(gee_engine *e) {
     gee_group *root = gee_root(e);
     gee_use_request_id(root, NULL);
     fuzz_routes(root);
+    gee_group *limited = gee_group_new(root, "/limited");
+    gee_use_timeout_with(limited, &(gee_timeout_options){.ms = 20, .log_fd = nowhere});
+    gee_GET(limited, "/late", late);
     return gee_GET(root, "/contexts", contexts);
 }
 
@@ -314,6 +327,7 @@ static void torture(const char *request, const char *status, bool go_on) {
     X(a_large_response, "200", GET("/large", ""))                                              \
     X(a_redirect, "302", GET("/away?to=/x", ""))                                               \
     X(a_copy, "202", GET("/later/x?q=1", ""))                                                  \
+    X(a_deadline, "504", GET("/limited/late", ""))                                             \
     X(contexts_and_tasks, "200", GET("/contexts", ""))
 
 #define X(name, status, request)                                                      \
