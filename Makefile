@@ -81,7 +81,7 @@ LESSON := python3 tests/tools/lesson.py
 SELECT := $(if $(CH),$(CH)) $(if $(CASE),--case $(CASE))
 
 .PHONY: all test check-broken check-fixed serve-broken serve-fixed diff bench test-browser \
-        clean-room deps help clean
+        clean-room deps help clean transcripts
 all:
 	@$(DEPS) build $(GROUP_$(FLAVOUR))
 	@$(AGAIN) -j $(shell nproc) build
@@ -116,6 +116,10 @@ test-browser:
 	@$(AGAIN) -j $(shell nproc) examples
 	@python3 tests/tools/browser.py
 
+transcripts:
+	@$(DEPS) check
+	@python3 tests/tools/transcripts.py --renew
+
 clean-room:
 	@sh tests/tools/clean-room.sh $(RELEASE)
 
@@ -132,6 +136,7 @@ help:
 	@echo 'make serve-fixed CH=01      the same over the repaired framework'
 	@echo 'make diff CH=01             what the repair changes'
 	@echo 'make test           everything that a change must pass; PART="debug tsan": some of it'
+	@echo 'make transcripts    what the lessons show of a terminal, renewed from runs'
 	@echo 'make fuzz FUZZ_S=60     libFuzzer over a server in simulation, for so many seconds'
 	@echo 'make bench          CPU a request against a bare libuv server, and bytes a stream'
 	@echo 'make test-browser   an EventSource in headless Chromium (installs Chromium)'

@@ -234,6 +234,8 @@ PARTS = {
     "fixed-memcheck": lambda t: command(t, "check-fixed, memcheck",
                                         lesson("fixed", "--flavour", "valgrind", "--under",
                                                "valgrind"), needs="valgrind"),
+    "transcripts": lambda t: command(t, "what the lessons show of a terminal",
+                                     [sys.executable, "tests/tools/transcripts.py"]),
     "tools": scripts,
     "examples": lambda t: command(t, "the examples, with curl",
                                   [sys.executable, "tests/tools/examples.py"]),
