@@ -140,7 +140,8 @@ def follow(blocks):
                            if line.strip() != "..." and normal(line) not in said]
                 passed += not missing
                 if missing:
-                    new = excerpt(block.lines, [s.rstrip() for s in server.said().splitlines()])
+                    new = excerpt(block.lines, [s.rstrip() for s in server.said().splitlines()],
+                                  False)
                     renewed[block.first] = (len(block.lines), new)
                 wrong += [(block.first, f"the server did not print:\n  {line}") for line in missing]
             for i, command, expected in block.commands():
@@ -162,7 +163,8 @@ def follow(blocks):
                                             "in the README", "seen", lineterm="")
                 wrong.append((block.first + i, f"$ {command}\n" + "\n".join(diff)))
                 blank = expected[len(trimmed(expected)):]
-                new = excerpt(trimmed(expected), [s.rstrip() for s in trimmed(seen)])
+                whole = not any(line.strip() == "..." for line in expected)
+                new = excerpt(trimmed(expected), [s.rstrip() for s in trimmed(seen)], whole)
                 renewed[block.first + i + 1] = (len(expected), new + blank)
     except (RuntimeError, subprocess.TimeoutExpired) as e:
         wrong.append((blocks[0].first, str(e)))
@@ -172,13 +174,12 @@ def follow(blocks):
     return passed, wrong, renewed
 
 
-def excerpt(expected, seen):
+def excerpt(expected, seen, whole):
     """What stands in the README for an excerpt stays one, if only lines of sources have moved."""
     def moved(line):
         return re.sub(r"\.c:\d+", ".c:L", normal(line))
     found = [line if line.strip() == "..." else
              next((s for s in seen if moved(s) == moved(line)), None) for line in expected]
-    whole = not any(line.strip() == "..." for line in expected)
     return seen if None in found or (whole and len(found) != len(seen)) else found
 
 
