@@ -40,6 +40,7 @@ void gee_census_take(gee_census *out) {
         .chans = gee_count_sum(GEE_COUNT_CHANS),
         .conns = gee_count_sum(GEE_COUNT_CONNS),
         .reqs = gee_count_sum(GEE_COUNT_REQS),
+        .copies = gee_count_sum(GEE_COUNT_COPIES),
         .bytes = gee_count_sum(GEE_COUNT_BYTES),
     };
     if (w)
