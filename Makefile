@@ -182,6 +182,9 @@ $(B)/tests/common/test_%: $(B)/tests/common/test_%.o $(TESTLIB_OBJS) $(LIB)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
 
+# Where memory and libuv are made to fail.
+$(B)/tests/common/test_signals: LDFLAGS += -Wl,--wrap=calloc -Wl,--wrap=uv_signal_start
+
 .PHONY: tests
 tests: $(TESTS)
 
