@@ -80,7 +80,7 @@ GROUP_valgrind := valgrind
 LESSON := python3 tests/tools/lesson.py
 SELECT := $(if $(CH),$(CH)) $(if $(CASE),--case $(CASE))
 
-.PHONY: all test check-broken check-fixed serve-broken serve-fixed diff bench test-browser \
+.PHONY: all test check-broken check-fixed serve-broken serve-fixed diff census bench test-browser \
         clean-room deps help clean
 all:
 	@$(DEPS) build $(GROUP_$(FLAVOUR))
@@ -106,6 +106,10 @@ diff:
 	@$(DEPS) check
 	@$(LESSON) diff $(SELECT)
 
+census:
+	@$(DEPS) check
+	@python3 tests/tools/census.py $(SELECT)
+
 bench:
 	@$(DEPS) bench
 	@$(AGAIN) -j $(shell nproc) FLAVOUR=release bench-programs
@@ -130,6 +134,7 @@ help:
 	@echo 'make serve-broken CH=01     the server of a chapter, to look at with curl; PORT=8080'
 	@echo 'make serve-fixed CH=01      the same over the repaired framework'
 	@echo 'make diff CH=01             what the repair changes'
+	@echo 'make census CH=01           what 100 visitors leave behind, broken against fixed, as a table'
 	@echo 'make test           everything that a change must pass; PART="debug tsan": some of it'
 	@echo 'make fuzz FUZZ_S=60     libFuzzer over a server in simulation, for so many seconds'
 	@echo 'make bench          CPU a request against a bare libuv server, and bytes a stream'

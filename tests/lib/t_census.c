@@ -69,6 +69,7 @@ static void settle(gee_census *left) {
     uint64_t until = gee_now_ms() + SETTLE_REAL_MS;
     if (gee_simulated())
         gee_sleep(NULL, SETTLE_MS);
+    gee_sleep(NULL, 0); /* behind those who wake at the same moment */
     for (take(left); !gee_simulated() && !is_zero(left) && gee_now_ms() < until; take(left))
         gee_sleep(NULL, 1);
 }
@@ -83,7 +84,8 @@ void t_census_visits(gee_ctx *ctx, void (*visit)(gee_ctx *ctx, int i, void *arg)
         uint64_t next = gee_now_ms() + T_VISIT_EVERY_MS;
         visit(ctx, i, arg);
         t_census_look();
-        pause_until(next);
+        if (gee_simulated())
+            pause_until(next);
     }
     gee_timer_stop(&m.clock);
     settle(&row->left);

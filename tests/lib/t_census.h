@@ -32,9 +32,10 @@ typedef struct t_row {
 } t_row;
 
 /*
- * Calls visit(ctx, i, arg) for i from 0 to 99, one every 10 ms, or one after the other where
+ * Calls visit(ctx, i, arg) for i from 0 to 99, one every 10 ms, or one behind the other where
  * they take longer. It looks every ms, and whenever t_census_look is called.
- * From a task; one at a time. On the real loop it waits for the rest, half a second at most.
+ * From a task; one at a time. On the real loop the visits come one behind the other, and what is
+ * left has half a second at most.
  */
 void t_census_visits(gee_ctx *ctx, void (*visit)(gee_ctx *ctx, int i, void *arg), void *arg,
                      t_row *row);
