@@ -46,63 +46,81 @@ static int wait_sleep(gee_ctx *ctx, struct stage *s) {
     (void)s;
     return gee_sleep(ctx, 100);
 }
+
 static void wake_sleep(struct stage *s) {
     (void)s;
     gee_sleep(NULL, 100);
 }
+
 static int wait_send(gee_ctx *ctx, struct stage *s) {
     return gee_chan_send(ctx, s->ch, &(int){7});
 }
+
 static void wake_send(struct stage *s) {
     int v;
     gee_chan_try_recv(s->ch, &v);
 }
+
 static int wait_recv(gee_ctx *ctx, struct stage *s) {
     int v;
     return gee_chan_recv(ctx, s->ch, &v);
 }
+
 static int wait_select(gee_ctx *ctx, struct stage *s) {
     int v;
     gee_case one = {.op = GEE_RECV, .ch = s->ch, .elem = &v};
     return gee_select(ctx, &one, 1);
 }
+
 static void wake_recv(struct stage *s) {
     gee_chan_try_send(s->ch, &(int){7});
 }
+
 static void before_waitgroup(struct stage *s) {
     gee_waitgroup_add(&s->wg, 1);
 }
+
 static int wait_waitgroup(gee_ctx *ctx, struct stage *s) {
     return gee_waitgroup_wait(ctx, &s->wg);
 }
+
 static void wake_waitgroup(struct stage *s) {
     gee_waitgroup_done(&s->wg);
 }
+
 static void before_mutex(struct stage *s) {
     gee_mutex_trylock(&s->m);
 }
+
 static int wait_mutex(gee_ctx *ctx, struct stage *s) {
     return gee_mutex_lock(ctx, &s->m);
 }
+
 static void wake_mutex(struct stage *s) {
     gee_mutex_unlock(&s->m);
 }
+
 static void before_rwmutex(struct stage *s) {
     gee_rwmutex_lock(NULL, &s->rw);
 }
+
 static int wait_rlock(gee_ctx *ctx, struct stage *s) {
     return gee_rwmutex_rlock(ctx, &s->rw);
 }
+
 static int wait_lock(gee_ctx *ctx, struct stage *s) {
     return gee_rwmutex_lock(ctx, &s->rw);
 }
+
 static void wake_rwmutex(struct stage *s) {
     gee_rwmutex_unlock(&s->rw);
 }
+
 static int wait_ctx(gee_ctx *ctx, struct stage *s) {
     (void)ctx;
     return gee_ctx_wait(s->other) == UV_ECANCELED ? 0 : -1;
 }
+
 static void wake_ctx(struct stage *s) {
     gee_ctx_cancel(s->other, 0);
 }
