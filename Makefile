@@ -80,7 +80,7 @@ GROUP_valgrind := valgrind
 LESSON := python3 tests/tools/lesson.py
 SELECT := $(if $(CH),$(CH)) $(if $(CASE),--case $(CASE))
 
-.PHONY: all test check-broken check-fixed serve-broken serve-fixed diff census bench test-browser \
+.PHONY: all test check-broken check-fixed serve-broken serve-fixed diff bench test-browser \
         clean-room deps help clean
 all:
 	@$(DEPS) build $(GROUP_$(FLAVOUR))
@@ -106,6 +106,7 @@ diff:
 	@$(DEPS) check
 	@$(LESSON) diff $(SELECT)
 
+.PHONY: census
 census:
 	@$(DEPS) check
 	@python3 tests/tools/census.py $(SELECT)

@@ -75,7 +75,7 @@ static void index_page(gee_req *req) {
                "  /docs/http.md, /docs/architecture.md   files\n"
                "  /user, /api/user, /api/v1/user   the same in no, one and two groups, audited\n"
                /* handle-unclosed */
-               "  Ctrl-C        and its exit status; build/debug/ch01-leaks/server.broken itself\n"
+               "  Ctrl-C        its last words, and its exit status\n"
                "  /debug/tasks  what every task of this server does\n");
 }
 
