@@ -106,6 +106,11 @@ diff:
 	@$(DEPS) check
 	@$(LESSON) diff $(SELECT)
 
+.PHONY: census
+census:
+	@$(DEPS) check
+	@python3 tests/tools/census.py $(SELECT)
+
 bench:
 	@$(DEPS) bench
 	@$(AGAIN) -j $(shell nproc) FLAVOUR=release bench-programs
@@ -135,6 +140,7 @@ help:
 	@echo '                      CASE=sse-disconnect: with this defect alone'
 	@echo 'make serve-fixed CH=01      the same over the repaired framework'
 	@echo 'make diff CH=01             what the repair changes'
+	@echo 'make census CH=01           what 100 visitors leave behind, broken against fixed, as a table'
 	@echo 'make test           everything that a change must pass; PART="debug tsan": some of it'
 	@echo 'make transcripts    what the lessons show of a terminal, renewed from runs'
 	@echo 'make fuzz FUZZ_S=60     libFuzzer over a server in simulation, for so many seconds'
@@ -187,6 +193,9 @@ $(B)/tests/%.o: CPPFLAGS += $(CPPFLAGS_tests)
 $(B)/tests/common/test_%: $(B)/tests/common/test_%.o $(TESTLIB_OBJS) $(LIB)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
+
+# Where memory and libuv are made to fail.
+$(B)/tests/common/test_signals: LDFLAGS += -Wl,--wrap=calloc -Wl,--wrap=uv_signal_start
 
 .PHONY: tests
 tests: $(TESTS)

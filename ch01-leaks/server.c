@@ -29,12 +29,53 @@ static void idle(gee_req *req) {
     gee_sse(req, nothing_yet, NULL);
 }
 
+/* --- group-nesting --- */
+
+static void write_record(gee_ctx *ctx, void *arg) {
+    gee_sleep(ctx, 20); /* a slow disk */
+    gee_req_release(arg);
+}
+
+static void hand_over(void *arg) {
+    gee_req *req = arg, *copy = gee_get(req, "audit.copy");
+    if (copy && gee_set(req, "audit.copy", NULL, NULL) == 0 &&
+        gee_go(gee_req_ctx(copy), write_record, copy) < 0)
+        gee_req_release(copy);
+}
+
+/* Keeps a copy of the request as it came; behind the handler it goes to the audit's task. */
+static void audit(gee_req *req) {
+    gee_cleanup over;
+    gee_req *copy = gee_req_copy(req);
+    if (copy && gee_set(req, "audit.copy", copy, NULL) < 0)
+        gee_req_release(copy);
+    gee_cleanup_push(&over, hand_over, req);
+    gee_next(req);
+    gee_cleanup_pop(&over, true);
+}
+
+static void user(gee_req *req) {
+    gee_string(req, 200, "ada\n");
+}
+
+static void audited_routes(gee_group *root) {
+    gee_group *audited = gee_group_new(root, "");
+    gee_use(audited, audit, NULL);
+    gee_group *api = gee_group_new(audited, "/api"), *v1 = gee_group_new(api, "/v1");
+    gee_GET(audited, "/user", user);
+    gee_GET(api, "/user", user);
+    gee_GET(v1, "/user", user);
+}
+
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 1, leaks. Try:\n"
                "  /ticking      a stream with an event a second\n"
                "  /idle         a stream on which nothing happens\n"
                "  /docs/http.md, /docs/architecture.md   files\n"
+               "  /user, /api/user, /api/v1/user   the same in no, one and two groups, audited\n"
+               /* handle-unclosed */
+               "  Ctrl-C        its last words, and its exit status\n"
                "  /debug/tasks  what every task of this server does\n");
 }
 
@@ -48,6 +89,7 @@ int main(void) {
     gee_GET(root, "/ticking", ticking);
     gee_GET(root, "/idle", idle);
     gee_static(root, "/docs", "docs", NULL); /* of the directory in which make runs it */
+    audited_routes(root);
     gee_debug_routes(root);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);
     gee_engine_free(e);

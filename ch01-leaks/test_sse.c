@@ -2,9 +2,9 @@
  * Chapter 1, sse-disconnect: a stream whose client has gone. The same source is linked over the
  * broken variant, the fixed one and each decoy; what a test reports says which of them it met.
  */
+#include "t_census.h"
 #include "t_left.h"
 #include "t_real.h"
-#include "t_site.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -35,10 +35,14 @@ typedef struct site {
     int port;
 } site;
 
+static void routes(gee_group *root) {
+    gee_GET(root, "/ticking", ticking_stream);
+    gee_GET(root, "/idle", idle_stream);
+}
+
 static int open_site(site *s) {
     s->engine = gee_engine_new();
-    gee_GET(gee_root(s->engine), "/ticking", ticking_stream);
-    gee_GET(gee_root(s->engine), "/idle", idle_stream);
+    routes(gee_root(s->engine));
     int rc = gee_listen(s->engine, "127.0.0.1", 0, NULL, &s->srv);
     s->port = rc < 0 ? 0 : gee_server_port(s->srv);
     return rc;
@@ -120,9 +124,20 @@ static void test_sse_disconnect_real(void **state) {
     t_real(1, sse_disconnect_real, NULL);
 }
 
+/* --- make census --- */
+
+/* Every other one on a stream where nothing happens; each leaves in the middle of a sleep. */
+static void reader(gee_ctx *ctx, int port, int i) {
+    site s = {.port = port};
+    visit(ctx, &s, i % 2 ? "/idle" : "/ticking", 25, false);
+}
+
+T_CENSUS(sse_disconnect, routes, reader)
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_sse_disconnect),
     cmocka_unit_test(test_sse_disconnect_real),
+    cmocka_unit_test(census_sse_disconnect),
 };
 
 T_MAIN(tests)

@@ -2,9 +2,9 @@
  * Chapter 1, static-fd: a file that is served leaves a descriptor. The same source is linked over
  * the broken variant, the fixed one and each decoy; what a test reports says which of them it met.
  */
+#include "t_census.h"
 #include "t_client.h"
 #include "t_left.h"
-#include "t_site.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,9 +121,21 @@ static void test_static_fd_real(void **state) {
     t_site_real(1, &(t_site){files, static_fd_real, NULL, 0});
 }
 
+/* --- make census --- */
+
+static void download(gee_ctx *ctx, int port, int i) {
+    t_conn *c = t_dial(port, 0);
+    (void)i;
+    t_get(ctx, c, "/files/docs/index.html");
+    t_close(ctx, c);
+}
+
+T_CENSUS(static_fd, files, download)
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(test_static_fd, static_setup, static_teardown),
     cmocka_unit_test_setup_teardown(test_static_fd_real, static_setup, static_teardown),
+    cmocka_unit_test_setup_teardown(census_static_fd, static_setup, static_teardown),
 };
 
 T_MAIN(tests)

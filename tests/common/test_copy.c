@@ -116,12 +116,19 @@ static bool refuses(gee_req *copy) {
     return ok && gee_status_of(copy) == 200 && strcmp(gee_arg(copy), "arg") == 0;
 }
 
+static int64_t copies(void) {
+    gee_census now;
+    gee_census_take(&now);
+    return now.copies;
+}
+
 static void refused(gee_req *req) {
     gee_req *copy = gee_req_copy(req), *second = gee_req_copy(copy);
-    bool ok = refuses(copy) && refuses(second);
+    bool ok = refuses(copy) && refuses(second) && copies() == 2;
     gee_req_release(copy);
-    ok = ok && strcmp(gee_target(second), "/refused") == 0 && !gee_aborted(req);
+    ok = ok && strcmp(gee_target(second), "/refused") == 0 && !gee_aborted(req) && copies() == 1;
     gee_req_release(second);
+    ok = ok && copies() == 0;
     gee_string(req, ok ? 200 : 500, "still here");
 }
 

@@ -252,6 +252,7 @@ static void test_the_figures_are_those_of_the_requests_body(gee_ctx *ctx, t_conn
     T_VALUE(m, "http_request_duration_seconds_sum{route=\"/slow\"}", 0.3);
     T_VALUE(m, "http_requests_in_flight", 1); /* this one */
     T_VALUE(m, "gee_requests", 1);
+    T_VALUE(m, "gee_request_copies", 0);
     T_VALUE(m, "gee_connections", 1);
     T_VALUE(m, "gee_workers", 1);
     T_VALUE(m, "gee_tasks{state=\"running\",reason=\"\"}", 1);

@@ -3,6 +3,7 @@
  * by the virtual clock, and as a whole program that gets signals.
  */
 #include "t_client.h"
+#include "t_program.h"
 #include "t_site.h"
 #include <signal.h>
 #include <stdio.h>
@@ -198,56 +199,13 @@ static int program(void) {
     return rc ? 1 : 0;
 }
 
-struct process {
-    pid_t pid;
-    int out, port;
-};
-
-static bool launch(struct process *p, const char *name, const char *value) {
-    int ends[2];
-    char self[512] = "", line[256] = "";
-    if (pipe(ends) < 0 || readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
-        return false;
-    p->pid = fork();
-    if (p->pid == 0) {
-        dup2(ends[1], STDOUT_FILENO);
-        close(ends[0]);
-        close(ends[1]);
-        setenv(name, value, 1);
-        execl(self, "test_shutdown", "--program", (char *)NULL);
-        _exit(127);
-    }
-    close(ends[1]);
-    p->out = ends[0];
-    for (size_t n = 0; n + 1 < sizeof(line) && strchr(line, '\n') == NULL; n++)
-        if (read(p->out, line + n, 1) != 1)
-            return false;
-    return sscanf(line, "listening on http://127.0.0.1:%d", &p->port) == 1;
-}
-
-/*
- * Sends a signal to a program that waits in its loop: under TSan one that comes while a
- * task runs is kept for that task's fiber, and lost with it.
- */
-static void tell(const struct process *p, int signum) {
-    usleep(30000);
-    kill(p->pid, signum);
-}
-
-static int finish(struct process *p) {
-    int status = -1;
-    waitpid(p->pid, &status, 0);
-    close(p->out);
-    return status;
-}
-
 static long ms_now(void) {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static int begin(const struct process *p, const char *target, const char *until) {
+static int begin(const t_program *p, const char *target, const char *until) {
     char text[256], heard[1024];
     int fd = t_sock_dial(p->port, 0);
     snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: t\r\n\r\n", target);
@@ -261,16 +219,16 @@ static void test_a_signal_ends_a_program_gracefully(void **state) {
     static const int signals[] = {SIGTERM, SIGINT};
     (void)state;
     for (int i = 0; i < 2; i++) {
-        struct process p;
+        t_program p;
         char heard[1024];
-        assert_true(launch(&p, "GEE_DRAIN_MS", "20s"));
+        assert_true(t_program_start(&p, "GEE_DRAIN_MS", "20s"));
         int events = begin(&p, "/stream", "tick"), asleep = begin(&p, "/download", "piece");
-        tell(&p, signals[i]);
+        t_program_tell(&p, signals[i]);
         t_sock_until(events, heard, sizeof(heard), "\r\n0\r\n\r\n");
         bool stream_cut = strstr(heard, "\r\n0\r\n\r\n") == NULL; /* and not ended */
         t_sock_until(asleep, heard, sizeof(heard), "\r\n0\r\n\r\n");
         bool finished = strstr(heard, "last\n") != NULL;
-        assert_int_equal(finish(&p), 0);
+        assert_int_equal(t_program_finish(&p), 0);
         close(events);
         close(asleep);
         assert_true(stream_cut);
@@ -280,16 +238,16 @@ static void test_a_signal_ends_a_program_gracefully(void **state) {
 
 /* While it is lame it serves, and says that it is not ready. */
 static void test_readiness_turns_before_the_door_closes(void **state) {
-    struct process p;
+    t_program p;
     char heard[1024];
     (void)state;
-    assert_true(launch(&p, "GEE_LAME_MS", "400ms"));
+    assert_true(t_program_start(&p, "GEE_LAME_MS", "400ms"));
     int fd = begin(&p, "/readyz", NULL);
     t_sock_until(fd, heard, sizeof(heard), "\"ready\":");
     assert_non_null(strstr(heard, "HTTP/1.1 200 "));
     close(fd);
     long start = ms_now();
-    tell(&p, SIGTERM);
+    t_program_tell(&p, SIGTERM);
     int unready = 0;
     for (int i = 0; i < 100 && !unready; i++) {
         fd = begin(&p, "/readyz", NULL);
@@ -297,26 +255,26 @@ static void test_readiness_turns_before_the_door_closes(void **state) {
         unready = strstr(heard, "HTTP/1.1 503 ") != NULL;
         close(fd);
     }
-    assert_int_equal(finish(&p), 0);
+    assert_int_equal(t_program_finish(&p), 0);
     assert_true(unready);
     assert_true(ms_now() - start >= 400);
     assert_int_equal(t_sock_dial(p.port, 0), -1);
 }
 
 static void test_a_second_signal_ends_it_at_once(void **state) {
-    struct process p;
+    t_program p;
     (void)state;
-    assert_true(launch(&p, "GEE_LAME_MS", "1m"));
+    assert_true(t_program_start(&p, "GEE_LAME_MS", "1m"));
     int fd = begin(&p, "/readyz", "ready");
-    tell(&p, SIGTERM);
+    t_program_tell(&p, SIGTERM);
     char heard[1024] = "";
     for (int i = 0; i < 1000 && strstr(heard, "HTTP/1.1 503 ") == NULL; i++) {
         close(fd);
         fd = begin(&p, "/readyz", NULL);
         t_sock_until(fd, heard, sizeof(heard), "\"ready\":");
     }
-    tell(&p, SIGINT);
-    int status = finish(&p);
+    t_program_tell(&p, SIGINT);
+    int status = t_program_finish(&p);
     close(fd);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
 }
@@ -334,10 +292,4 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_second_signal_ends_it_at_once),
 };
 
-int main(int argc, char **argv) {
-    if (argc > 1 && strcmp(argv[1], "--program") == 0)
-        return program();
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+T_PROGRAM_MAIN(tests, program)

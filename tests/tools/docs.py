@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("ch[0-9][0-9]-*/README.md"))]
+DOCS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("ch[0-9][0-9]-*/*.md"))]
 
 # The reason for which a task is parked, as /debug/tasks says it, and who parks for it.
 PARKS = {"sleep": "gee_sleep", "ctx done": "gee_ctx_wait", "chan receive": "gee_chan_recv",

@@ -42,3 +42,6 @@ endef
 $(foreach c,$(CHAPTERS),$(eval $(call chapter_rules,$(c))))
 $(foreach c,$(CHAPTERS),$(foreach t,$(basename $(notdir $(wildcard $(c)/test_*.c))),\
   $(foreach d,$(basename $(notdir $(wildcard $(c)/decoys/*.c))),$(eval $(call decoy_rules,$(c),$(t),$(d))))))
+
+# What a chapter needs beside that.
+-include $(CHAPTERS:%=%/chapter.mk)

@@ -228,6 +228,8 @@ PARTS = {
                                  [sys.executable, "tests/tools/test_lesson.py"]),
     "broken": lambda t: command(t, "check-broken", lesson("broken")),
     "fixed": lambda t: command(t, "check-fixed", lesson("fixed")),
+    "census": lambda t: command(t, "the census of the leaks",
+                                [sys.executable, "tests/tools/census.py"]),
     "fixed-asan": lambda t: command(t, "check-fixed, asan", lesson("fixed", "--flavour", "asan")),
     "fixed-tsan": lambda t: command(t, "check-fixed, tsan", lesson("fixed", "--flavour", "tsan"),
                                     needs="clang"),

@@ -195,6 +195,38 @@ def symbols(check, tmp):
               out)
 
 
+def census(check, tmp):
+    """Its figures come from a test that prints them, so the fake ones do."""
+    def run(broken, final, then=""):
+        root = make_root(tmp, {"reproduced": broken}, final=final)
+        test = root / "ch01-fake/test_fake.c"
+        zero = "".join(f" {kind} 0 0" for kind in ("timers", "handles", "ctxs", "chans", "requests",
+                                                   "fds", "bytes"))
+        text = test.read_text().replace("int main(", (
+            "#include <stdio.h>\nstatic void census_reproduced(void **s) {\n    (void)s;\n"
+            "    int v = reproduced_value();\n"
+            f'    printf("census: reproduced tasks %d %d{zero}\\n", 9, v);\n'
+            f"    fflush(stdout);\n    {then}\n}}\nint main("))
+        test.write_text(text.replace("tests[] = {", "tests[] = {cmocka_unit_test(census_reproduced), "))
+        p = subprocess.run([sys.executable, TOOLS / "census.py", "--root", root, "01"],
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+        return p.returncode, p.stdout
+    code, out = run("return 7;", "return 0;")
+    check("a census of a leak and its repair", code == 0 and "2 passed, 0 failed" in out
+          and re.search(r"^reproduced +broken +9/7 ", out, re.M), out)
+    code, out = run("return 7;", "return 1;")
+    check("a fixed side that is not at rest", code == 1 and "it is not at rest: tasks +1" in out, out)
+    code, out = run("return 0;", "return 0;")
+    check("a broken side that leaks nothing", code == 1 and "it leaks nothing" in out, out)
+    code, out = run("return 7;", "return 0;", then="if (v) *(volatile int *)0 = 1;")
+    check("a scenario that crashes", code == 1 and "1 passed, 1 failed" in out, out)
+    root = make_root(tmp, {"reproduced": "return 1;"})
+    p = subprocess.run([sys.executable, TOOLS / "census.py", "--root", root], text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    check("no scenario at all", p.returncode == 2 and "no case here has a scenario" in p.stdout,
+          p.stdout)
+
+
 def build_error(check, tmp):
     root = make_root(tmp, {"reproduced": "return 1"})
     code, out = lesson(root, "broken")
@@ -225,7 +257,7 @@ def manifests(check, tmp):
 def main():
     check, start = Checks(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gee-lesson-") as tmp:
-        for part in (outcomes, not_clean, staircase, symbols, build_error, manifests):
+        for part in (outcomes, not_clean, staircase, symbols, census, build_error, manifests):
             part(check, tmp)
     print(f"{time.monotonic() - start:.0f} s")
     print(f"{check.passed} passed, {check.failed} failed")

@@ -16,9 +16,10 @@
     X(fds)     /* open file descriptors */                                                      \
     X(ctxs)                                                                                     \
     X(chans)                                                                                    \
-    X(conns) /* HTTP connections */                                                             \
-    X(reqs)  /* HTTP requests: from their head until the response is out */                     \
-    X(bytes) /* of buffers and arenas */
+    X(conns)  /* HTTP connections */                                                            \
+    X(reqs)   /* HTTP requests: from their head until the response is out */                    \
+    X(copies) /* of requests, that were not released */                                         \
+    X(bytes)  /* of buffers and arenas */
 
 typedef struct gee_census {
 #define X(name) int64_t name;

@@ -8,7 +8,7 @@
  *   http_requests_in_flight
  *   http_requests_rejected_total                    malformed or too large: no handler saw them
  *   gee_tasks{state,reason}, gee_timers, gee_handles, gee_ctxs, gee_chans, gee_connections,
- *   gee_requests, gee_buffer_bytes, gee_workers, gee_listeners_paused
+ *   gee_requests, gee_request_copies, gee_buffer_bytes, gee_workers, gee_listeners_paused
  *   process_open_fds, process_max_fds, process_resident_memory_bytes,
  *   process_cpu_seconds_total, process_start_time_seconds
  *

@@ -18,6 +18,7 @@ enum gee_count_kind {
     GEE_COUNT_CHANS,
     GEE_COUNT_CONNS,
     GEE_COUNT_REQS,
+    GEE_COUNT_COPIES,   /* of requests */
     GEE_COUNT_BYTES,    /* held by buffers and arenas */
     GEE_COUNT_REJECTED, /* requests, ever: the one that only grows */
     GEE_COUNT_KINDS

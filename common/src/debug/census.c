@@ -42,6 +42,7 @@ void gee_census_take(gee_census *out) {
         .chans = gee_count_sum(GEE_COUNT_CHANS),
         .conns = gee_count_sum(GEE_COUNT_CONNS),
         .reqs = gee_count_sum(GEE_COUNT_REQS),
+        .copies = gee_count_sum(GEE_COUNT_COPIES),
         .bytes = gee_count_sum(GEE_COUNT_BYTES),
     };
     if (w)
@@ -65,13 +66,14 @@ static void describe_request(gee_task_info *info, const gee_task *t, uint64_t no
 }
 
 gee_task_info gee_task_describe(const gee_task *t, uint64_t now_ns) {
+    bool waiting = t->state == GEE_TASK_WAITING; /* once woken, it has its reason until it runs */
     gee_task_info info = {
         .id = t->id,
         .worker = t->worker->index,
         .state = gee_task_state_text(t->state),
-        .reason = gee_wait_reason_text(t->reason),
+        .reason = gee_wait_reason_text(waiting ? t->reason : GEE_WAIT_NONE),
         .created_at = t->created_at,
-        .parked_at = t->state == GEE_TASK_WAITING ? t->parked_at : NULL,
+        .parked_at = waiting ? t->parked_at : NULL,
         .age_ms = (now_ns - t->created_ns) / 1000000,
         .since_ms = (now_ns - t->since_ns) / 1000000,
         .ctx_err = gee_ctx_err(t->owner),

@@ -128,6 +128,7 @@ static int put_runtime(gee_buf *b) {
         {"gee_chans", "gauge", "Channels.", c.chans},
         {"gee_connections", "gauge", "HTTP connections.", c.conns},
         {"gee_requests", "gauge", "HTTP requests, from their head to their response.", c.reqs},
+        {"gee_request_copies", "gauge", "Copies of requests, not released yet.", c.copies},
         {"gee_buffer_bytes", "gauge", "Bytes of buffers and arenas.", c.bytes},
         {"gee_workers", "gauge", "Threads with a loop each.", gee_workers()},
         {"gee_listeners_paused", "gauge", "Listening sockets that wait for a free descriptor.",

@@ -9,6 +9,7 @@
  * write to what another thread is reading. Only the boxes are shared; they are
  * constant and counted.
  */
+#include "base/count.h"
 #include "gee/cookie.h"
 #include "web/web.h"
 #include <stdlib.h>
@@ -118,6 +119,7 @@ gee_req *gee_req_copy(gee_req *req) {
     copy *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
+    gee_count(GEE_COUNT_COPIES, 1);
     c->req.x.arena = &c->arena;
     c->req.x.status = req->x.status;
     c->req.x.head_sent = c->req.x.ended = true; /* there is nobody to answer */
@@ -140,4 +142,5 @@ void gee_req_release(gee_req *req) {
     gee_keys_free(&c->req.keys);
     gee_arena_free(&c->arena);
     free(c);
+    gee_count(GEE_COUNT_COPIES, -1);
 }

@@ -31,6 +31,12 @@ gee_engine *gee_engine_of(const gee_group *g) {
     return g->engine;
 }
 
+/* From the root down. */
+static int middlewares_of(const gee_group *g, gee_chain *out) {
+    int rc = g->parent ? middlewares_of(g->parent, out) : 0;
+    return rc < 0 ? rc : gee_chain_join(out, &g->own);
+}
+
 gee_group *gee_group_new(gee_group *parent, const char *prefix) {
     gee_engine *e = parent->engine;
     gee_group *g = calloc(1, sizeof(*g));
@@ -59,17 +65,7 @@ int gee_use(gee_group *g, gee_handler fn, void *arg) {
 }
 
 int gee_group_chain(const gee_group *g, gee_handler fn, void *arg, gee_chain *out) {
-    size_t depth = 0;
-    int rc = 0;
-    for (const gee_group *up = g; up; up = up->parent)
-        depth++;
-    while (rc == 0 && depth > 0) { /* from the root down */
-        const gee_group *at = g;
-        for (size_t i = 1; i < depth; i++)
-            at = at->parent;
-        rc = gee_chain_join(out, &at->own);
-        depth--;
-    }
+    int rc = middlewares_of(g, out);
     return rc < 0 ? rc : gee_chain_add(out, fn, arg);
 }
 

@@ -1,17 +1,9 @@
-/*
- * A whole program: configuration, listening, the wait for a signal, the end.
- *
- * The first signal closes the handles of both. That gives the signals their default
- * action back, so the second one ends the process by the kernel's hand, whatever its
- * loop is doing.
- */
+/* A whole program: configuration, listening, the wait for a signal (signals.c), the end. */
 #include "gee/config.h"
 #include "gee/run.h"
+#include "web/signals.h"
 #include "web/web.h"
-#include <signal.h>
 #include <stdio.h>
-
-enum { SIGNALS = 2 };
 
 typedef struct program {
     gee_engine *engine;
@@ -24,44 +16,7 @@ typedef struct program {
     int nservers;
     gee_waitgroup down;
     int rc;
-    gee_ctx *stop;
-    uv_signal_t signals[SIGNALS];
-    int open; /* of them */
 } program;
-
-static void on_signal_closed(uv_handle_t *h) {
-    ((program *)h->data)->open--;
-}
-
-static void close_signals(program *p) {
-    for (int i = 0; i < p->open; i++)
-        if (!uv_is_closing((uv_handle_t *)&p->signals[i]))
-            uv_close((uv_handle_t *)&p->signals[i], on_signal_closed);
-}
-
-static void on_signal(uv_signal_t *s, int signum) {
-    program *p = s->data;
-    (void)signum;
-    close_signals(p);
-    atomic_store(&p->engine->unready, true);
-    gee_ctx_cancel(p->stop, 0);
-}
-
-static int open_signals(program *p) {
-    static const int numbers[SIGNALS] = {SIGINT, SIGTERM};
-    int rc = 0;
-    for (int i = 0; rc == 0 && i < SIGNALS; i++) {
-        uv_signal_t *s = &p->signals[i];
-        if ((rc = uv_signal_init(&gee_worker_self()->loop, s)) < 0)
-            break;
-        s->data = p;
-        p->open++;
-        rc = uv_signal_start(s, on_signal, numbers[i]);
-    }
-    if (rc < 0)
-        fprintf(stderr, "gee: cannot wait for signals: %s\n", uv_strerror(rc));
-    return rc;
-}
 
 static int listen_at(program *p) {
     gee_server *srv;
@@ -124,22 +79,28 @@ static void shut_down_all(program *p) {
     gee_waitgroup_wait(NULL, &p->down);
 }
 
-static void serve_until_signal(gee_ctx *ctx, void *arg) {
-    program *p = arg;
-    p->stop = gee_ctx_with_cancel(ctx);
-    p->rc = p->stop ? open_signals(p) : UV_ENOMEM;
-    if (p->rc == 0)
-        p->rc = listen_all(p);
-    if (p->rc == 0) {
-        gee_ctx_wait(p->stop);
+static void serve_until(gee_ctx *stop, program *p) {
+    if ((p->rc = listen_all(p)) == 0) {
+        gee_ctx_wait(stop);
+        atomic_store(&p->engine->unready, true);
         if (p->limits.lame_ms > 0)
             gee_sleep(NULL, p->limits.lame_ms);
     }
     shut_down_all(p);
-    close_signals(p);
-    while (p->open > 0)
-        gee_sleep(NULL, 1);
-    gee_ctx_end(p->stop);
+}
+
+static void serve_until_signal(gee_ctx *ctx, void *arg) {
+    program *p = arg;
+    gee_signals *signals = NULL;
+    gee_ctx *stop = gee_ctx_with_cancel(ctx);
+    p->rc = stop ? gee_signals_open(stop, &signals) : UV_ENOMEM;
+    if (p->rc == 0)
+        serve_until(stop, p);
+    else
+        fprintf(stderr, "gee: cannot wait for signals: %s\n", uv_strerror(p->rc));
+    gee_signals_close(signals);
+    if (stop)
+        gee_ctx_end(stop);
 }
 
 int gee_engine_run_with(gee_engine *e, const char *host, int port, const gee_limits *limits) {
