@@ -7,8 +7,8 @@ wrk on another. The kernel's own count of the server's CPU time is divided by th
 requests that wrk counted. Seconds differ from machine to machine and from minute to
 minute; the ratio much less. Then 10,000 streams: resident memory for each, and how
 soon the server is rid of them, from the moment their clients begin to close. Then 5,000
-requests in flight that are answered at their deadline, and how late. Then the
-instructions of a route lookup among 10, 100 and 1,000 routes.
+requests in flight that are answered at their deadline, and how late. Then instructions,
+which no other program can disturb: count.py.
 
 Other programs on the same cores disturb all of this. How long the server was ready
 to run and had no core is the kernel's to tell, and is told here: when it is much,
@@ -31,9 +31,11 @@ import sys
 import time
 import urllib.request
 
+import count
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "build/release/bench"
-BAR_RATIO, BAR_KIB, BAR_GONE_S, BAR_ROUTES = 1.5, 12.0, 1.0, 1.2
+BAR_RATIO, BAR_KIB, BAR_GONE_S = 1.5, 12.0, 1.0
 BAR_LATE_MS = 5.0  # 99 of 100 answers at a deadline
 QUIET = 0.1  # of the time without a core: above it, something else was running
 
@@ -44,9 +46,10 @@ def pin(core):
 
 
 class Server:
-    def __init__(self, name):
-        self.process = subprocess.Popen([PROGRAMS / name], stdout=subprocess.PIPE, text=True,
-                                        preexec_fn=pin(0), env={**os.environ, "GEE_WORKERS": "1"})
+    def __init__(self, name, under=(), stderr=None):
+        self.process = subprocess.Popen([*under, PROGRAMS / name], stdout=subprocess.PIPE,
+                                        stderr=stderr, text=True, preexec_fn=pin(0),
+                                        env={**os.environ, "GEE_WORKERS": "1"})
         self.pid = self.process.pid
         said = self.process.stdout.readline().split()
         if not said:
@@ -209,25 +212,6 @@ def deadlines_part(n=5000, limit_ms=1000, seconds=6):
     return {**late, "left": left, "without_core": without, "met": met}
 
 
-def routes_part(lookups=20000):
-    if shutil.which("valgrind") is None:
-        print("\nvalgrind is not installed (package valgrind): route lookups are not counted")
-        return None
-    counts = {}
-    for n in (10, 100, 1000):
-        said = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
-                               "--toggle-collect=find_all", PROGRAMS / "routes", str(n),
-                               str(lookups)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                              text=True, timeout=120, check=True).stderr
-        counts[n] = int(re.search(r"Collected : (\d+)", said).group(1)) / lookups
-    ratio = counts[1000] / counts[10]
-    print("\nroute lookup, instructions: "
-          + ", ".join(f"{v:.0f} among {n} routes" for n, v in counts.items())
-          + f"; 1,000 / 10: {ratio:.2f}; bar {BAR_ROUTES}: "
-          + ("met" if ratio <= BAR_ROUTES else "MISSED"))
-    return {"instructions": counts, "ratio": ratio, "met": ratio <= BAR_ROUTES}
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     p.add_argument("--rounds", type=int, default=5)
@@ -238,7 +222,9 @@ def main():
     if len(os.sched_getaffinity(0)) < 2:
         print("one core only: the client takes from the server what is measured")
     results = {"requests": requests_part(args), "streams": streams_part(args),
-               "deadlines": deadlines_part(), "routes": routes_part()}
+               "deadlines": deadlines_part(),
+               "instructions": count.instructions_part(Server),
+               "routes": count.routes_part(PROGRAMS)}
     (ROOT / "build/bench.json").write_text(json.dumps(results, indent=1) + "\n")
     return 0 if all(r is None or r["met"] for r in results.values()) else 1
 

@@ -1,5 +1,6 @@
 #include "base/arena.h"
 #include "base/count.h"
+#include "base/pool.h"
 #include "base/tools.h"
 #include <stdalign.h>
 #include <stdint.h>
@@ -15,58 +16,25 @@ struct gee_arena_block {
     alignas(max_align_t) char data[];
 };
 
-static size_t aligned(size_t n) {
-    return (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
-}
+/* First blocks are of one size, and kept by their thread: an idle connection has none. */
+enum { FIRST = BLOCK - sizeof(struct gee_arena_block) };
 
-/* First blocks that are not in use, of this thread: an idle connection holds none. */
-enum { FREE_BLOCKS = 64, FIRST_CAP = BLOCK - sizeof(struct gee_arena_block) };
-static _Thread_local struct free_blocks {
-    struct gee_arena_block *head;
-    int n, max;
-} free_blocks;
-
-void gee_arena_keep_blocks(bool on) {
-    struct free_blocks *f = &free_blocks;
-    f->max = on && GEE_POOLS ? FREE_BLOCKS : 0;
-    for (struct gee_arena_block *b; f->n > f->max; f->n--) {
-        b = f->head;
-        f->head = b->next;
-        free(b);
-    }
-}
-
-static struct gee_arena_block *get_block(size_t cap) {
-    struct free_blocks *f = &free_blocks;
-    struct gee_arena_block *b = f->head;
-    if (cap != FIRST_CAP || b == NULL)
-        return malloc(sizeof(*b) + cap);
-    f->head = b->next;
-    f->n--;
-    return b;
-}
-
-static void put_block(struct gee_arena_block *b) {
-    struct free_blocks *f = &free_blocks;
-    if (b->cap != FIRST_CAP || f->n >= f->max) {
-        free(b);
-        return;
-    }
-    b->next = f->head;
-    f->head = b;
-    f->n++;
+static void fill_from(gee_arena *a, struct gee_arena_block *b) {
+    a->at = b->data;
+    a->left = b->cap;
 }
 
 static int push_block(gee_arena *a, size_t need) {
-    size_t cap = need > FIRST_CAP ? need : FIRST_CAP;
-    struct gee_arena_block *b = get_block(cap);
+    size_t cap = need > FIRST ? need : FIRST;
+    struct gee_arena_block *b =
+        cap == FIRST ? gee_pool_get(GEE_POOL_BLOCKS, BLOCK) : malloc(sizeof(*b) + cap);
     if (b == NULL)
         return -1;
     gee_count(GEE_COUNT_BYTES, (int64_t)(sizeof(*b) + cap));
     b->cap = cap;
     b->next = a->head;
     a->head = b;
-    a->used = 0;
+    fill_from(a, b);
     return 0;
 }
 
@@ -74,18 +42,19 @@ static void pop_block(gee_arena *a) {
     struct gee_arena_block *b = a->head;
     a->head = b->next;
     gee_count(GEE_COUNT_BYTES, -(int64_t)(sizeof(*b) + b->cap));
-    put_block(b);
+    if (b->cap == FIRST)
+        gee_pool_put(GEE_POOL_BLOCKS, b);
+    else
+        free(b);
 }
 
-void *gee_arena_alloc(gee_arena *a, size_t n) {
+void *gee_arena_alloc_more(gee_arena *a, size_t n) {
     if (n > SIZE_MAX / 2)
         return NULL;
-    n = aligned(n ? n : 1);
-    if ((a->head == NULL || a->head->cap - a->used < n) && push_block(a, n) < 0)
+    n = gee_aligned(n ? n : 1);
+    if (n > a->left && push_block(a, n) < 0)
         return NULL;
-    void *p = a->head->data + a->used;
-    a->used += n;
-    return p;
+    return gee_arena_alloc(a, n);
 }
 
 void *gee_arena_calloc(gee_arena *a, size_t n) {
@@ -96,11 +65,12 @@ void *gee_arena_calloc(gee_arena *a, size_t n) {
 void *gee_arena_grow(gee_arena *a, void *p, size_t n, size_t more) {
     if (p == NULL)
         return gee_arena_alloc(a, more);
-    if (aligned(more) == aligned(n))
+    size_t has = gee_aligned(n), needs = gee_aligned(more);
+    if (needs == has)
         return p;
-    if (a->head && (char *)p + aligned(n) == a->head->data + a->used &&
-        a->head->cap - a->used >= aligned(more) - aligned(n)) {
-        a->used += aligned(more) - aligned(n);
+    if ((char *)p + has == a->at && needs - has <= a->left) {
+        a->at += needs - has;
+        a->left -= needs - has;
         return p;
     }
     void *q = gee_arena_alloc(a, more);
@@ -117,13 +87,15 @@ char *gee_arena_strndup(gee_arena *a, const char *s, size_t n) {
 }
 
 void gee_arena_reset(gee_arena *a) {
-    while (a->head && (!GEE_POOLS || a->head->next || a->head->cap > BLOCK))
+    while (a->head && (!GEE_POOLS || a->head->next || a->head->cap != FIRST))
         pop_block(a);
-    a->used = 0;
+    a->left = 0;
+    if (a->head)
+        fill_from(a, a->head);
 }
 
 void gee_arena_free(gee_arena *a) {
     while (a->head)
         pop_block(a);
-    a->used = 0;
+    a->left = 0;
 }

@@ -8,23 +8,38 @@
 #ifndef GEE_BASE_ARENA_H
 #define GEE_BASE_ARENA_H
 
-#include <stdbool.h>
+#include "base/tools.h"
+#include <stdalign.h>
 #include <stddef.h>
 
 typedef struct gee_arena {
     struct gee_arena_block *head; /* the block being filled; the first one is last in the chain */
-    size_t used;                  /* in head */
+    char *at;                     /* its part that is free, aligned for any type */
+    size_t left;
 } gee_arena;
 
+static inline size_t gee_aligned(size_t n) {
+    return (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+}
+
+void *gee_arena_alloc_more(gee_arena *a, size_t n);
+
 /* Zeroed on request only; aligned for any type. NULL when memory is out. */
-void *gee_arena_alloc(gee_arena *a, size_t n);
+GEE_TSAN_CARRIER static inline void *gee_arena_alloc(gee_arena *a, size_t n) {
+    char *p = a->at;
+    if (n == 0 || n > a->left)
+        return gee_arena_alloc_more(a, n);
+    n = gee_aligned(n); /* not more than is left: that is aligned too */
+    a->at += n;
+    a->left -= n;
+    return p;
+}
+
 void *gee_arena_calloc(gee_arena *a, size_t n);
 /* The latest allocation p of n bytes grows to `more`, in place where it can. */
 void *gee_arena_grow(gee_arena *a, void *p, size_t n, size_t more);
 char *gee_arena_strndup(gee_arena *a, const char *s, size_t n);
 void gee_arena_reset(gee_arena *a);
 void gee_arena_free(gee_arena *a);
-/* The calling thread keeps some blocks for its next arenas; off: it gives them back. */
-void gee_arena_keep_blocks(bool on);
 
 #endif

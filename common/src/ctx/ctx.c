@@ -1,8 +1,9 @@
 /* The tree of ctxs: how one is made, ends and goes away. */
 #include "base/count.h"
+#include "base/pool.h"
 #include "base/tools.h"
 #include "ctx/tree.h"
-#include <stdlib.h>
+#include <string.h>
 
 static gee_ctx background = {
     .watches = {&background.watches, &background.watches},
@@ -33,7 +34,7 @@ void gee_ctx_unref(gee_ctx *ctx) {
         if (ctx->free_value)
             ctx->free_value(ctx->value);
         gee_ctx *parent = ctx->parent;
-        free(ctx);
+        gee_pool_put(GEE_POOL_CTXS, ctx);
         gee_count(GEE_COUNT_CTXS, -1);
         ctx = parent;
     }
@@ -138,9 +139,10 @@ static void parent_ended(gee_watch *w, gee_ctx *parent) {
 }
 
 gee_ctx *gee_ctx_new_child(gee_ctx *parent) {
-    gee_ctx *ctx = calloc(1, sizeof(*ctx));
+    gee_ctx *ctx = gee_pool_get(GEE_POOL_CTXS, sizeof(*ctx));
     if (ctx == NULL)
         return NULL;
+    memset(ctx, 0, sizeof(*ctx));
     parent = gee_ctx_ref(parent);
     ctx->parent = parent;
     ctx->timed = parent->timed;

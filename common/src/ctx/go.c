@@ -21,6 +21,8 @@ static void drop_owner(gee_task *t) {
 void gee_task_set_owner(gee_ctx *ctx) {
     gee_task *t = gee_task_self();
     gee_ctx *before = t->owner;
+    if (ctx == before)
+        return;
     t->owner = gee_ctx_ref(ctx);
     gee_ctx_unref(before);
 }

@@ -1,14 +1,25 @@
 /* Header fields: a table in the arena, and what may go into a response's. */
+#include "http/bytes.h"
 #include "http/http.h"
 #include <string.h>
 #include <strings.h>
 
-const gee_field *gee_fields_find(const gee_fields *fs, const char *name) {
-    size_t len = strlen(name);
+/* By length first: it is asked for every header of every message. */
+static bool is_name(const char *name, size_t len, const char *which, size_t which_len) {
+    return len == which_len && strncasecmp(name, which, len) == 0;
+}
+
+#define IS_NAME(name, len, literal) is_name(name, len, literal, sizeof(literal) - 1)
+
+static gee_field *find(const gee_fields *fs, const char *name, size_t len) {
     for (size_t i = 0; i < fs->n; i++)
-        if (fs->at[i].name_len == len && strncasecmp(fs->at[i].name, name, len) == 0)
+        if (is_name(fs->at[i].name, fs->at[i].name_len, name, len))
             return &fs->at[i];
     return NULL;
+}
+
+const gee_field *gee_fields_find(const gee_fields *fs, const char *name) {
+    return find(fs, name, strlen(name));
 }
 
 gee_field *gee_fields_push(gee_fields *fs, gee_arena *a) {
@@ -44,44 +55,24 @@ int gee_fields_copy(gee_fields *to, const gee_fields *from, size_t n, gee_arena 
 
 /* --- of a response --- */
 
-/* RFC 9110, 5.6.2: !#$%&'*+-.^_`|~, digits and letters, a bit for each. */
-static bool is_tchar(unsigned char c) {
-    static const uint64_t bits[2] = {0x3ff6cfa00000000, 0x57ffffffc7fffffe};
-    return c < 128 && (bits[c >> 6] >> (c & 63) & 1);
+static bool is_made_of(unsigned class, const char *s, size_t n) {
+    return gee_prefix(s, n, class) == n;
 }
 
 bool gee_is_token(const char *s) {
-    const char *at = s;
-    while (is_tchar((unsigned char)*at))
-        at++;
-    return *at == '\0' && at > s;
+    return *s && is_made_of(GEE_TOKEN, s, strlen(s));
 }
-
-static bool is_field_value(const char *s) {
-    for (; *s; s++)
-        if ((unsigned char)*s < ' ' && *s != '\t')
-            return false;
-    return true;
-}
-
-/* By length first: it is asked for every header of every response. */
-static bool is_name(const char *name, size_t len, const char *which, size_t which_len) {
-    return len == which_len && strncasecmp(name, which, len) == 0;
-}
-
-#define IS_NAME(name, len, literal) is_name(name, len, literal, sizeof(literal) - 1)
 
 static bool is_framing(const char *name, size_t len) {
     return IS_NAME(name, len, "content-length") || IS_NAME(name, len, "transfer-encoding") ||
            IS_NAME(name, len, "date");
 }
 
-static gee_field *out_field(gee_exchange *x, const char *name, bool add) {
+static gee_field *out_field(gee_exchange *x, const char *name, size_t len, bool add) {
     gee_fields *fs = &x->out_fields;
-    gee_field *f = add ? NULL : (gee_field *)gee_fields_find(fs, name);
+    gee_field *f = add ? NULL : find(fs, name, len);
     if (f)
         return f;
-    size_t len = strlen(name);
     char *copy = gee_arena_strndup(x->arena, name, len);
     f = copy ? gee_fields_push(fs, x->arena) : NULL;
     if (f) {
@@ -101,18 +92,18 @@ static void drop_behind(gee_fields *fs, const gee_field *f) {
 }
 
 int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool add) {
-    size_t name_len = strlen(name);
+    size_t name_len = strlen(name), len = strlen(value);
     if (x->head_sent)
         return UV_EALREADY;
-    if (!gee_is_token(name) || !is_field_value(value) || is_framing(name, name_len))
+    if (name_len == 0 || !is_made_of(GEE_TOKEN, name, name_len) ||
+        !is_made_of(GEE_TEXT, value, len) || is_framing(name, name_len))
         return UV_EINVAL;
     if (IS_NAME(name, name_len, "connection")) {
         x->conn->close_after |= strcasecmp(value, "close") == 0;
         return 0;
     }
-    size_t len = strlen(value);
     char *copy = gee_arena_strndup(x->arena, value, len);
-    gee_field *f = copy ? out_field(x, name, add) : NULL;
+    gee_field *f = copy ? out_field(x, name, name_len, add) : NULL;
     if (f == NULL)
         return UV_ENOMEM;
     if (!add)

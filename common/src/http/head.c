@@ -6,8 +6,8 @@
  * with it (RFC 9112, 6.3 and 11.2). So Transfer-Encoding is "chunked" or nothing,
  * and Content-Length is one number.
  */
+#include "http/bytes.h"
 #include "http/http.h"
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -27,14 +27,19 @@ static bool is(const gee_field *f, const char *name, size_t n) {
 
 #define IS(f, literal) is(f, literal, sizeof(literal) - 1)
 
-static bool is_alnum(char c) {
-    return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
-}
-
-/* RFC 3986, 3.2.3; an empty one is allowed there. */
+/* ":8080", or nothing; RFC 3986, 3.2.3: the colon alone is allowed there. */
 static bool is_port(const char *s, size_t n) {
-    return n == 0 || (*s == ':' && n <= 6 && strspn(s + 1, "0123456789") >= n - 1 &&
-                      (n == 1 || strtoul(s + 1, NULL, 10) <= 65535));
+    unsigned port = 0;
+    if (n == 0)
+        return true;
+    if (*s != ':' || n > 6)
+        return false;
+    for (size_t i = 1; i < n; i++) {
+        if (s[i] < '0' || s[i] > '9')
+            return false;
+        port = 10 * port + (unsigned)(s[i] - '0');
+    }
+    return port <= 65535;
 }
 
 /*
@@ -57,8 +62,7 @@ static bool is_host(const char *s, size_t n) {
         if (strchr(ip, '%') || uv_inet_pton(AF_INET6, ip, &addr) != 0)
             return false;
     } else {
-        while (host < n && (is_alnum(s[host]) || memchr("-._~", s[host], 4)))
-            host++;
+        host = gee_prefix(s, n, GEE_HOST);
     }
     return host > 0 && is_port(s + host, n - host);
 }
@@ -93,6 +97,10 @@ static int check_target(gee_exchange *x, gee_field *host) {
     if (strncasecmp(t, "http://", 7) == 0 || strncasecmp(t, "https://", 8) == 0)
         return take_authority(x, host);
     return 400;
+}
+
+static bool is_alnum(char c) {
+    return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
 }
 
 /*
@@ -155,5 +163,6 @@ int gee_head_check(gee_exchange *x) {
     int rc = check_target(x, host);
     if (rc == 0 && coding)
         rc = check_codings(coding->value);
+    x->chunked = coding != NULL; /* or it is refused */
     return rc ? rc : status;
 }

@@ -82,7 +82,7 @@ typedef struct gee_exchange {
     size_t target_len;
     gee_fields fields;
     int minor; /* HTTP/1.x */
-    bool keep_alive, expect_continue;
+    bool keep_alive, expect_continue, chunked;
     int reject; /* a status: this request is refused without asking the handler */
     void (*instead)(struct gee_exchange *x, void *arg); /* answers in place of the handler */
     void *instead_arg;
@@ -230,7 +230,7 @@ size_t gee_wire_scan(gee_wire *w, const char *data, size_t n, const gee_limits *
                      gee_span *show);
 
 /* head.c */
-/* 0, or the status with which this head is refused. Sets expect_continue. */
+/* 0, or the status with which this head is refused. Sets expect_continue and chunked. */
 int gee_head_check(gee_exchange *x);
 
 /* fields.c */

@@ -21,7 +21,8 @@ static int reject(gee_exchange *x, int status) {
 }
 
 static char *append(gee_exchange *x, const char *old, size_t len, const char *piece, size_t n) {
-    char *s = gee_arena_grow(x->arena, (char *)old, len + 1, len + n + 1);
+    char *s = old ? gee_arena_grow(x->arena, (char *)old, len + 1, len + n + 1)
+                  : gee_arena_alloc(x->arena, n + 1);
     if (s == NULL) {
         reject(x, 503);
         return NULL;
@@ -96,10 +97,9 @@ static int on_headers_complete(llhttp_t *p) {
     x->body_max = c->part->srv->limits.body_bytes;
     x->head_done = true;
     p->upgrade = 0; /* RFC 9110, 7.8: one that nobody offers is an ordinary request */
-    /* The coding that passed is "chunked", also where llhttp stumbles over white space. */
-    bool chunked = gee_fields_find(&x->fields, "transfer-encoding") != NULL;
-    p->flags |= chunked ? F_CHUNKED : 0;
-    gee_wire_body(&c->wire, chunked);
+    /* Also where llhttp stumbles over white space behind the coding. */
+    p->flags |= x->chunked ? F_CHUNKED : 0;
+    gee_wire_body(&c->wire, x->chunked);
     return 0;
 }
 

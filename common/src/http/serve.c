@@ -6,6 +6,7 @@
 #include "base/tools.h"
 #include "gee/panic.h"
 #include "http/http.h"
+#include <string.h>
 
 void gee_exchange_free(gee_conn *c) {
     gee_exchange *x = c->x;
@@ -17,16 +18,16 @@ void gee_exchange_free(gee_conn *c) {
     gee_arena_reset(&c->arena);
 }
 
-/* "GET /events": what a dump shows. Copied by hand: it is done for every request. */
+/* "GET /events": what a dump shows. */
 static void name_task(const gee_exchange *x) {
     char name[32];
-    size_t n = 0;
-    for (const char *m = x->method ? x->method : "-"; *m && n < 8; m++)
-        name[n++] = *m;
-    name[n++] = ' ';
-    for (const char *t = x->target ? x->target : "-"; *t && n < sizeof(name) - 1; t++)
-        name[n++] = *t;
-    name[n] = '\0';
+    const char *method = x->method ? x->method : "-", *target = x->target ? x->target : "-";
+    size_t at = strnlen(method, 8);
+    memcpy(name, method, at);
+    name[at++] = ' ';
+    size_t n = strnlen(target, sizeof(name) - at - 1);
+    memcpy(name + at, target, n);
+    name[at + n] = '\0';
     gee_task_set_name(gee_task_self(), name);
 }
 

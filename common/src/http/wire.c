@@ -9,8 +9,10 @@
  * chunk extensions, and trailers.
  *
  * The scanner is fed each byte of a connection once, in order, and its state is
- * all that it knows, so it does not matter how the bytes were cut into reads.
+ * all that it knows, so it does not matter how the bytes were cut into reads. A short
+ * cut for whole lines leaves it in the state in which their bytes, one by one, would.
  */
+#include "http/bytes.h"
 #include "http/http.h"
 #include <string.h>
 
@@ -37,36 +39,10 @@ enum state {
     DATA_LF,
 };
 
-enum { TOKEN = 1, VISIBLE = 2, TEXT = 4 }; /* what a byte may be part of */
-
-#define X4(c)  c, c, c, c
-#define X16(c) X4(c), X4(c), X4(c), X4(c)
-#define ALL    (TOKEN | VISIBLE | TEXT)
-#define SYMBOL (VISIBLE | TEXT)
-#define X9(c)  X4(c), X4(c), c
-#define X10(c) X9(c), c
-#define X26(c) X16(c), X10(c)
-
-/* RFC 9110, 5.5 and 5.6.2; a target is of visible ASCII without '#', RFC 9112, 3.2. */
-static const uint8_t bytes[256] = {
-    X9(0),     TEXT,       X4(0),     0,
-    0,         X16(0), /* control bytes; TAB */
-    TEXT,      ALL,        SYMBOL,    TOKEN | TEXT,
-    X4(ALL), /*   ! " # $ % & ' */
-    SYMBOL,    SYMBOL,     ALL,       ALL,
-    SYMBOL,    ALL,        ALL,       SYMBOL, /* ( ) * + , - . / */
-    X10(ALL),  X4(SYMBOL), SYMBOL,    SYMBOL, /* 0-9 : ; < = > ? */
-    SYMBOL,    X26(ALL),   SYMBOL,    SYMBOL,
-    SYMBOL,    ALL,        ALL,       ALL, /* @ A-Z [ \ ] ^ _ ` */
-    X26(ALL),  SYMBOL,     ALL,       SYMBOL,
-    ALL,       0, /* a-z { | } ~ DEL */
-    X16(TEXT), X16(TEXT),  X16(TEXT), X16(TEXT),
-    X16(TEXT), X16(TEXT),  X16(TEXT), X16(TEXT),
-};
-
 /* In these a state is left by another byte only. */
 static const uint8_t stays[DATA_LF + 1] = {
-    [METHOD] = TOKEN, [TARGET] = VISIBLE, [NAME] = TOKEN, [VALUE] = TEXT, [EXTENSION] = TEXT,
+    [METHOD] = GEE_TOKEN, [TARGET] = GEE_VISIBLE, [NAME] = GEE_TOKEN,
+    [VALUE] = GEE_TEXT,   [EXTENSION] = GEE_TEXT,
 };
 
 static int hex(char c) {
@@ -122,7 +98,7 @@ static int chunk_begins(gee_wire *w, char c) {
 static int field_begins(gee_wire *w, char c) {
     if (c == '\r')
         return go(w, END_LF);
-    return bytes[(uint8_t)c] & TOKEN ? go(w, NAME) : 400; /* a folded line too */
+    return gee_bytes[(uint8_t)c] & GEE_TOKEN ? go(w, NAME) : 400; /* a folded line too */
 }
 
 static int next_chunk(gee_wire *w, char c) {
@@ -136,7 +112,7 @@ static int step(gee_wire *w, char c) {
     case START:
         if (c == '\r')
             return go(w, START_LF);
-        return bytes[(uint8_t)c] & TOKEN ? go(w, METHOD) : 400;
+        return gee_bytes[(uint8_t)c] & GEE_TOKEN ? go(w, METHOD) : 400;
     case START_LF:
         return expect(w, c, '\n', START);
     case METHOD:
@@ -205,10 +181,8 @@ static bool is_counted(const gee_wire *w) {
 
 /* Bytes at `at` that the state goes over. */
 static size_t stretch(gee_wire *w, const char *at, size_t n, const gee_limits *limits) {
-    uint8_t mask = stays[w->state];
-    size_t i = 0;
     if (w->state == COUNTED || w->state == DATA) {
-        i = w->state == DATA && w->left < n ? (size_t)w->left : n;
+        size_t i = w->state == DATA && w->left < n ? (size_t)w->left : n;
         w->left -= w->state == DATA ? i : 0;
         if (w->state == DATA && w->left == 0)
             go(w, DATA_CR);
@@ -217,12 +191,60 @@ static size_t stretch(gee_wire *w, const char *at, size_t n, const gee_limits *l
     size_t room = limits->head_bytes - w->total;
     if (w->state == TARGET && room > limits->uri_bytes - w->n)
         room = limits->uri_bytes - w->n;
-    if (n > room)
-        n = room;
-    while (i < n && bytes[(uint8_t)at[i]] & mask)
-        i++;
+    size_t i = gee_prefix(at, n < room ? n : room, stays[w->state]);
     w->n += i;
     w->total += i;
+    return i;
+}
+
+/* "GET /path HTTP/1.1" and CRLF, all there and right: its length; else 0. */
+static size_t request_line(const char *s, size_t n, size_t *target) {
+    static const char version[] = " HTTP/1.1\r\n";
+    const size_t len = sizeof(version) - 1;
+    size_t at = gee_prefix(s, n, GEE_TOKEN);
+    if (at == 0 || at == n || s[at++] != ' ')
+        return 0;
+    *target = gee_prefix(s + at, n - at, GEE_VISIBLE);
+    at += *target;
+    bool right = *target > 0 && n - at >= len && memcmp(s + at, version, len) == 0;
+    return right ? at + len : 0;
+}
+
+/* The same of "name: value"; or of an empty line, which is the end: 2. */
+static size_t field_line(const char *s, size_t n) {
+    size_t at = gee_prefix(s, n, GEE_TOKEN);
+    if (at > 0) {
+        if (at == n || s[at++] != ':')
+            return 0;
+        at += gee_prefix(s + at, n - at, GEE_TEXT);
+    }
+    return n - at >= 2 && s[at] == '\r' && s[at + 1] == '\n' ? at + 2 : 0;
+}
+
+/*
+ * A line of a head that is all there, right and within the limits, as most are, is taken at
+ * once. Any other is left to the states, from its first byte on: only they refuse.
+ */
+static size_t whole_line(gee_wire *w, const char *at, size_t n, const gee_limits *limits) {
+    size_t target = 0, len = 0, room = limits->head_bytes - w->total;
+    if (n > room)
+        n = room;
+    if (w->state == START)
+        len = request_line(at, n, &target);
+    else if (w->state == FIELD && !w->trailer)
+        len = field_line(at, n);
+    if (len == 0 || target > limits->uri_bytes)
+        return 0;
+    w->total += len;
+    w->line_done = true;
+    go(w, len == 2 ? DONE : FIELD);
+    return len;
+}
+
+static size_t whole_lines(gee_wire *w, const char *at, size_t n, const gee_limits *limits) {
+    size_t i = 0;
+    for (size_t len; (len = whole_line(w, at + i, n - i, limits)) > 0;)
+        i += len;
     return i;
 }
 
@@ -239,7 +261,9 @@ size_t gee_wire_scan(gee_wire *w, const char *data, size_t n, const gee_limits *
                      gee_span *show) {
     *show = (gee_span){0, 0};
     for (size_t i = 0; i < n;) {
-        size_t over = stretch(w, data + i, n - i, limits);
+        size_t over = whole_lines(w, data + i, n - i, limits);
+        if (over == 0)
+            over = stretch(w, data + i, n - i, limits);
         i += over;
         if (over == 0) {
             w->status = (uint16_t)next(w, data[i], limits);

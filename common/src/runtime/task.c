@@ -1,4 +1,5 @@
 #include "runtime/task.h"
+#include "base/pool.h"
 #include "base/tools.h"
 #include "runtime/worker.h"
 #include <stdio.h>
@@ -88,9 +89,10 @@ int gee_task_spawn(gee_worker *w, const gee_spawn *s) {
     bool here = w == gee_worker_self();
     if (here && !gee_task_feed(w))
         return UV_ENOMEM; /* the tasks that are there come first */
-    gee_task *t = calloc(1, sizeof(*t));
+    gee_task *t = gee_pool_get(GEE_POOL_TASKS, sizeof(*t));
     if (t == NULL)
         return UV_ENOMEM;
+    memset(t, 0, sizeof(*t));
     t->worker = w;
     t->created_at = s->site;
     t->family = gee_task_family();
@@ -198,7 +200,7 @@ static void forget(gee_task *t) {
         gee_stack_put(&w->stacks, &t->stack);
     gee_list_del(&t->all);
     gee_list_del(&t->kin);
-    free(t);
+    gee_pool_put(GEE_POOL_TASKS, t);
     gee_worker_task_gone(w);
 }
 

@@ -1,7 +1,7 @@
 /* The loop of a worker, its inbox and its identity. */
 #include "runtime/worker.h"
-#include "base/arena.h"
 #include "base/count.h"
+#include "base/pool.h"
 #include "base/tools.h"
 #include "runtime/overflow.h"
 #include <stdio.h>
@@ -166,11 +166,11 @@ void gee_worker_enter(gee_worker *w) {
 #endif
     gee_tsan_ignore_begin();
     gee_overflow_enter(w);
-    gee_arena_keep_blocks(true);
+    gee_pools_keep(true);
 }
 
 void gee_worker_leave(void) {
-    gee_arena_keep_blocks(false);
+    gee_pools_keep(false);
     gee_tsan_ignore_end();
     gee_count_bind(0);
     gee_this_worker = NULL;

@@ -46,6 +46,10 @@ static const char *path_of(const char *target) {
     return *path == '/' ? path : "/";
 }
 
+static bool is_dots(const char *s, size_t n) {
+    return *s == '.' && (n == 1 || (n == 2 && s[1] == '.'));
+}
+
 int gee_path_parse(gee_arena *a, const char *target, gee_path *out) {
     const char *path = path_of(target);
     if (path == NULL)
@@ -61,11 +65,11 @@ int gee_path_parse(gee_arena *a, const char *target, gee_path *out) {
         const char *slash = memchr(at, '/', (size_t)(end - at));
         size_t n = slash ? (size_t)(slash - at) : (size_t)(end - at);
         memcpy(to, at, n);
-        ssize_t plain = gee_unescape(to, n, false);
+        ssize_t plain = memchr(to, '%', n) ? gee_unescape(to, n, false) : (ssize_t)n;
         if (plain < 0)
             return 400;
         to[plain] = '\0';
-        if (strcmp(to, ".") == 0 || strcmp(to, "..") == 0)
+        if (is_dots(to, (size_t)plain))
             return 400;
         out->end = to + plain;
         to += plain + 1;

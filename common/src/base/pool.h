@@ -1,0 +1,23 @@
+/*
+ * Pools: a thread keeps some objects of each kind when they are freed, for its next ones.
+ * What a request needs for a moment (a task, a ctx, a block of an arena) then costs a few
+ * instructions, however many requests are served at once.
+ *
+ * An object may go back to the pool of another thread than the one it came from. Under the
+ * tools that watch memory nothing is kept: see GEE_POOLS in base/tools.h.
+ */
+#ifndef GEE_BASE_POOL_H
+#define GEE_BASE_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum gee_pool { GEE_POOL_BLOCKS, GEE_POOL_CTXS, GEE_POOL_TASKS, GEE_POOL_KINDS };
+
+/* As malloc and free. Of one kind the size, of at least a pointer, is always the same. */
+void *gee_pool_get(enum gee_pool kind, size_t size);
+void gee_pool_put(enum gee_pool kind, void *p);
+/* The calling thread begins to keep; off: it frees what it has kept. */
+void gee_pools_keep(bool on);
+
+#endif
