@@ -94,7 +94,7 @@ static int on_headers_complete(llhttp_t *p) {
     if (x->ctx == NULL)
         return reject(x, 503);
     x->body_max = c->part->srv->limits.body_bytes;
-    x->head_done = true;
+    x->head_done = c->had_head = true;
     p->upgrade = 0; /* RFC 9110, 7.8: one that nobody offers is an ordinary request */
     /* The coding that passed is "chunked", also where llhttp stumbles over white space. */
     bool chunked = gee_fields_find(&x->fields, "transfer-encoding") != NULL;

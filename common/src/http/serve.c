@@ -116,8 +116,8 @@ static void finish(gee_conn *c, bool keep) {
         return;
     if (keep) {
         gee_conn_resume_reading(c);
-        gee_conn_deadline(c, c->x ? GEE_HEAD : GEE_IDLE,
-                          c->x ? c->part->srv->limits.head_ms : c->part->srv->limits.idle_ms);
+        /* Of the next request, or the rest of one that was half there. */
+        gee_conn_await_head(c);
         if (gee_buf_size(&c->out) == 0)
             gee_buf_free(&c->out); /* an idle connection holds no buffers */
         if (c->x == NULL)
