@@ -263,7 +263,17 @@ void gee_exchange_free(gee_conn *c);
 ssize_t gee_exchange_read(gee_ctx *ctx, gee_exchange *x, void *buf, size_t n, gee_site site);
 /* No more than n bytes of it. 0, or UV_E2BIG: it has more, and will not be read. */
 int gee_exchange_limit_body(gee_exchange *x, uint64_t n);
-/* Reads what nobody wanted. False: too much, or broken: the connection cannot go on. */
+
+/* body_wait.c */
+/*
+ * Parks until there is more of the body, its end, or an error: within body_ms. 0, ctx's error, or
+ * UV_EBUSY: another task reads it.
+ */
+int gee_exchange_await_body(gee_ctx *ctx, gee_exchange *x, gee_site site);
+/*
+ * Reads over what nobody wanted. False: it is too much, it did not come in time, or it is broken:
+ * the connection cannot go on.
+ */
 bool gee_exchange_discard(gee_exchange *x);
 
 /* response.c */
