@@ -86,6 +86,7 @@ struct gee_runtime {
     int nworkers;
     gee_worker *workers;
     uint64_t seed;
+    uint64_t run;         /* 1, 2, 3 …: the how-manyth of this process */
     _Atomic int64_t live; /* tasks, of all workers */
     _Atomic bool main_done, stop;
     uint64_t deadline_ns; /* worker 0's: when the grace after main ends */
