@@ -4,8 +4,12 @@
  */
 #include "sync/pool.h"
 #include "t.h"
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { POOL = 4, MANY = 32, S = 1000 };
 
@@ -358,6 +362,33 @@ static void finds_a_real_thread(gee_ctx *ctx, void *arg) {
     T_CHECK(ran);
 }
 
+/* fn runs on when its task was dropped, and uses what is on that task's stack. */
+struct outlives {
+    int begun[2]; /* a pipe */
+    int ended;
+};
+
+static void runs_on(void *arg) {
+    struct outlives *o = arg;
+    bool good = write(o->begun[1], "", 1) == 1;
+    usleep(200 * 1000);
+    o->ended = good;
+}
+
+static void is_dropped_on_thread(gee_ctx *ctx, void *arg) {
+    struct outlives o = {.ended = 0};
+    (void)ctx;
+    memcpy(o.begun, arg, sizeof(o.begun));
+    gee_blocking(NULL, runs_on, &o);
+}
+
+static void leaves_it_running(gee_ctx *ctx, void *arg) {
+    char byte;
+    T_RC(gee_go(ctx, is_dropped_on_thread, arg), 0);
+    gee_yield();
+    T_EQ(read(*(int *)arg, &byte, 1), 1); /* blocks, until the thread is there */
+}
+
 #define SIM(body)                       \
     static void test_##body(void **s) { \
         (void)s;                        \
@@ -379,6 +410,28 @@ static void test_is_dropped(void **state) {
     (void)state;
     t_run(&cfg, UV_EBUSY, is_dropped, NULL);
     t_run(&(gee_config){.sim = true}, 0, gets_all_but_one, NULL);
+}
+
+/* In a process of its own: the stack is lost. */
+static void test_a_thread_outlives_its_task(void **state) {
+    int status, said[2];
+    (void)state;
+    assert_int_equal(pipe(said), 0);
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        gee_config cfg = {.workers = 1, .grace_ms = 10};
+        dup2(said[1], 2);
+        int rc = gee_run(&cfg, leaves_it_running, said);
+        usleep(500 * 1000);
+        if (rc == UV_EBUSY)
+            execl("/bin/true", "true", (char *)NULL); /* and no leak check on the way out */
+        _exit(1);
+    }
+    close(said[0]);
+    close(said[1]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
 }
 
 static void test_anything(void **state) {
@@ -412,6 +465,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cannot_be_stopped),
     cmocka_unit_test(test_ends_as_its_turn_comes),
     cmocka_unit_test(test_is_dropped),
+    cmocka_unit_test(test_a_thread_outlives_its_task),
     cmocka_unit_test(test_anything),
     cmocka_unit_test(test_anything_real),
     cmocka_unit_test(test_finds_a_real_thread),
