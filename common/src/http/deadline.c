@@ -18,10 +18,6 @@
 
 static void on_timer(gee_timer *t);
 
-static uint64_t in_ms(const gee_conn *c, uint64_t ms) {
-    return ms < GEE_FAR_NS / 2000000 ? c->worker->now_ns + ms * 1000000 : GEE_FAR_NS;
-}
-
 static void arm(gee_conn *c) {
     uint64_t first = c->deadline_ns < c->write_ns ? c->deadline_ns : c->write_ns;
     if (first == GEE_FAR_NS || c->closing)
@@ -34,7 +30,7 @@ static void arm(gee_conn *c) {
 
 void gee_conn_deadline(gee_conn *c, enum gee_deadline what, uint64_t ms) {
     c->deadline = what;
-    c->deadline_ns = what == GEE_NO_DEADLINE ? GEE_FAR_NS : in_ms(c, ms);
+    c->deadline_ns = what == GEE_NO_DEADLINE ? GEE_FAR_NS : gee_clock_in_ms(ms);
     arm(c);
 }
 
@@ -48,7 +44,7 @@ void gee_conn_await_head(gee_conn *c) {
 }
 
 void gee_conn_write_deadline(gee_conn *c, uint64_t ms) {
-    c->write_ns = ms == 0 ? GEE_FAR_NS : in_ms(c, ms);
+    c->write_ns = ms == 0 ? GEE_FAR_NS : gee_clock_in_ms(ms);
     arm(c);
 }
 

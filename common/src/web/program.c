@@ -42,6 +42,7 @@ static void close_signals(program *p) {
 static void on_signal(uv_signal_t *s, int signum) {
     program *p = s->data;
     (void)signum;
+    gee_worker_awake(s->loop->data);
     close_signals(p);
     atomic_store(&p->engine->unready, true);
     gee_ctx_cancel(p->stop, 0);
