@@ -5,6 +5,7 @@
 #include "gee/gee.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* --- no-deadline, late-write: everything below /limited has a second --- */
 
@@ -35,12 +36,42 @@ static void limited(gee_group *root) {
     gee_GET(root, "/bob", bob);
 }
 
+/* --- keepalive-timer --- */
+
+static void hello(gee_req *req) {
+    gee_string(req, 200, "hello\n");
+}
+
+/* --- header-then-body --- */
+
+/* Answers a POST without a look at what was sent. */
+static void ignore(gee_req *req) {
+    gee_string(req, 200, "ignored\n");
+}
+
+/* --- pool-starvation --- */
+
+/* A driver that blocks, and a database that does not answer for half a minute. */
+static void ask_database(void *arg) {
+    (void)arg;
+    sleep(30);
+}
+
+static void query(gee_req *req) {
+    if (gee_blocking(gee_req_ctx(req), ask_database, NULL) == 0)
+        gee_string(req, 200, "no rows\n");
+}
+
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 2, timeouts. Try:\n"
                "  /limited/hangs  a handler that waits for ever; its limit is a second\n"
                "  /limited/ann    one that takes 3 seconds and knows no ctx\n"
                "  /bob            one that takes 5 seconds, which it may\n"
+               "  /hello          and take your time with the next request\n"
+               "  /ignore         POST what you like, or less\n"
+               "  /query          a call that blocks a thread for half a minute\n"
+               "  /docs/http.md   a file, for which a thread is needed\n"
                "  /debug/tasks  what every task of this server does\n");
 }
 
@@ -52,6 +83,10 @@ int main(void) {
     gee_group *root = gee_root(e);
     gee_GET(root, "/", index_page);
     limited(root);
+    gee_GET(root, "/hello", hello);
+    gee_POST(root, "/ignore", ignore);
+    gee_GET(root, "/query", query);
+    gee_static(root, "/docs", "docs", NULL); /* of the directory in which make runs it */
     gee_debug_routes(root);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);
     gee_engine_free(e);

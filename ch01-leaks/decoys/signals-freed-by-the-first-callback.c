@@ -32,6 +32,7 @@ static void close_handles(gee_signals *s) {
 static void on_signal(uv_signal_t *h, int signum) {
     gee_signals *s = h->data;
     (void)signum;
+    gee_worker_awake(h->loop->data);
     close_handles(s);
     gee_ctx_cancel(s->stop, 0);
 }

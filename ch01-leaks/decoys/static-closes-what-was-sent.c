@@ -6,6 +6,7 @@
 #include "gee/static.h"
 #include "middleware/file.h"
 #include "middleware/own.h"
+#include "sync/pool.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -121,7 +122,7 @@ static void serve(gee_req *req) {
         return;
     }
     strcpy(f.path, path);
-    gee_blocking(gee_req_ctx(req), find, &f);
+    gee_blocking_in(&gee_framework_lane, gee_req_ctx(req), find, &f);
     f.file.name = f.path;
     f.file.cache_control = s->cache_control;
     if (f.file.fd == UV_EISDIR)

@@ -295,6 +295,40 @@ static void walk_blocking(gee_ctx *ctx, void *arg) {
     walked[GEE_WAIT_BLOCKING] = true;
 }
 
+static gee_lane narrow = {.name = "narrow", .most = 1};
+
+static int wait_in_lane(gee_ctx *ctx, struct stage *s) {
+    return gee_blocking_in(&narrow, ctx, block, s);
+}
+
+/* Without a thread yet, it can be taken back. */
+static void walk_thread(gee_ctx *ctx, void *arg) {
+    static const struct wait in_lane = {GEE_WAIT_THREAD, NULL, wait_in_lane, NULL};
+    struct stage first = {.wait = &in_lane}, second = {.wait = &in_lane};
+    gee_ctx *owner = t_owner(ctx);
+    (void)arg;
+    uv_sem_init(&first.go, 0);
+    T_RC(gee_go(ctx, walker, &first), 0);
+    while (!atomic_load(&first.on_thread))
+        gee_sleep(NULL, 1);
+    T_RC(gee_go(owner, walker, &second), 0);
+    gee_task *t = t_youngest();
+    uint64_t id = t->id;
+    gee_yield();
+    STEP(check_waiting(t, GEE_WAIT_THREAD, true));
+    gee_ctx_end(owner);
+    while (strcmp(t_look_at(id).state, "gone") != 0)
+        gee_sleep(NULL, 1);
+    T_RC(atomic_load(&second.rc), UV_ECANCELED);
+    T_EQ(atomic_load(&second.on_thread), 0);
+    T_EQ(t_owners_freed(), 1);
+    uv_sem_post(&first.go);
+    while (t_tasks() > 1)
+        gee_sleep(NULL, 1);
+    uv_sem_destroy(&first.go);
+    walked[GEE_WAIT_THREAD] = true;
+}
+
 /* --- reading and writing: the task of a request --- */
 
 enum { LARGE = 256 * 1024 };
@@ -360,6 +394,7 @@ static void test_every_reason_to_wait(void **state) {
     memset(walked, 0, sizeof(walked));
     t_sim(walk_each, NULL);
     t_real(1, walk_blocking, NULL);
+    t_real(1, walk_thread, NULL);
     t_site_sim(&(t_site){io_routes, walk_io, NULL, 4096});
     for (int i = GEE_WAIT_NONE + 1; i < REASONS; i++)
         if (!walked[i])

@@ -2,6 +2,7 @@
 #include "t_client.h"
 #include "t_site.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,8 +30,21 @@ static void echo(gee_req *req) {
         gee_data(req, 200, "text/plain", body, n);
 }
 
+/* Says how old its own task is, in ms. */
+static void age(gee_req *req) {
+    gee_task_info *tasks;
+    int n = gee_tasks_list(&tasks);
+    uint64_t ms = UINT64_MAX;
+    for (int i = 0; i < n; i++)
+        if (tasks[i].id == gee_task_id(gee_task_self()))
+            ms = tasks[i].age_ms;
+    free(n < 0 ? NULL : tasks);
+    gee_string(req, 200, "%s\n", ms < 500 ? "young" : "old");
+}
+
 static void routes(gee_group *r) {
     gee_GET(r, "/hello", hello);
+    gee_GET(r, "/age", age);
     gee_GET(r, "/flood", flood);
     gee_POST(r, "/echo", echo);
 }
@@ -43,12 +57,14 @@ struct client {
     int port, fd;
     const char *text;
     bool half_close;
+    unsigned late_ms; /* before it connects */
     char got[4096];
     int err; /* errno of what ended the reading; 0: the end of the connection */
 };
 
 static void dial(void *arg) {
     struct client *c = arg;
+    usleep(c->late_ms * 1000);
     c->fd = t_sock_dial(c->port, 4096);
     t_sock_puts(c->fd, c->text);
 }
@@ -153,6 +169,27 @@ READS(test_half_a_body_is_400, NULL, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-
 READS(test_who_is_half_closed_is_answered, NULL, HELLO HELLO HELLO, true,
       "hello\nHTTP/1.1 200 OK\r\n")
 
+/*
+ * The first to come after a silence that was longer than any deadline: its time begins when it
+ * comes, and not when the server began to wait for somebody.
+ */
+static void after_a_silence_body(gee_ctx *ctx, t_conn *none, int port) {
+    struct client c = {.port = port, .text = HELLO, .half_close = true, .late_ms = 1000};
+    struct client young = {.port = port, .half_close = true, .late_ms = 1000};
+    (void)none;
+    young.text = "GET /age HTTP/1.1\r\nHost: t\r\n\r\n";
+    gee_blocking(ctx, dial_and_read, &c);
+    T_CHECK(strstr(c.got, "\r\n\r\nhello\n") != NULL);
+    gee_blocking(ctx, dial_and_read, &young);
+    T_CHECK(strstr(young.got, "\r\n\r\nyoung\n") != NULL);
+}
+
+static void test_who_comes_after_a_silence_is_answered(void **state) {
+    static const gee_limits limits = {.head_ms = 500};
+    (void)state;
+    t_site_real(1, &(t_site){routes, after_a_silence_body, &limits, 0});
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_who_never_reads_is_closed),
     cmocka_unit_test(test_who_leaves_in_a_write_is_an_error_code),
@@ -161,6 +198,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_half_a_head_is_400),
     cmocka_unit_test(test_half_a_body_is_400),
     cmocka_unit_test(test_who_is_half_closed_is_answered),
+    cmocka_unit_test(test_who_comes_after_a_silence_is_answered),
 };
 
 T_MAIN(tests)

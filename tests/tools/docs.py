@@ -14,7 +14,9 @@ DOCS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("
 # The reason for which a task is parked, as /debug/tasks says it, and who parks for it.
 PARKS = {"sleep": "gee_sleep", "ctx done": "gee_ctx_wait", "chan receive": "gee_chan_recv",
          "chan send": "gee_chan_send", "select": "gee_select", "mutex": "gee_mutex_lock",
-         "blocking work": "gee_blocking", "io write": "gee_(write|flush)|GEE_HERE"}
+         "blocking work": "gee_blocking",
+         "pool thread": "gee_blocking", "io read": "gee_body|gee_exchange_await_body|GEE_HERE",
+         "io write": "gee_(write|flush)|GEE_HERE"}
 QUOTE = re.compile(r"\((?P<reason>[a-z ]+)\)[^()\n]*? at (?P<parked>[\w./-]+\.c):(?P<at>\d+)"
                    r"|created at (?P<created>[\w./-]+\.c):(?P<by>\d+)")
 

@@ -15,7 +15,7 @@ LAYERS = ["base", "runtime", "ctx", "sync", "flow", "http", "web", "html", "midd
 HEADERS = {  # the public headers of each layer
     "runtime": "task.h panic.h run.h",
     "ctx": "ctx.h",
-    "sync": "chan.h sync.h",
+    "sync": "chan.h sync.h lane.h",
     "flow": "",
     "http": "http.h config.h",
     "web": "engine.h req.h sse.h json.h multipart.h cookie.h",

@@ -13,6 +13,7 @@
 #include "gee/html.h"
 #include "gee/http.h"
 #include "gee/json.h"
+#include "gee/lane.h"
 #include "gee/metrics.h"
 #include "gee/middleware.h"
 #include "gee/multipart.h"

@@ -31,6 +31,8 @@ typedef struct gee_config {
  * 0, or
  *   UV_EBUSY     tasks or libuv handles were left over: listed on stderr. Left-over
  *                tasks are dropped where they were parked; what they hold is lost.
+ *                Blocking work that still runs (gee_blocking) goes on, and so the
+ *                process ends only when it does, unless by _exit.
  *   GEE_EDEADLK  simulation only: main was parked, and so was everyone, with no
  *                timer to wait for. The parked tasks are listed on stderr.
  *   GEE_EPANIC   main panicked (gee/panic.h), and that was logged

@@ -60,7 +60,9 @@ int gee_sleep_at(gee_ctx *ctx, uint64_t ms, gee_site site);
  * 0: fn ran. If ctx ends before fn was started, fn never runs and ctx's error is
  * returned. Once fn runs, the call waits for it whatever ctx says: a thread
  * cannot be stopped from outside, and arg may be on this task's stack.
- * In simulation fn runs at once, in no virtual time.
+ * What hangs can keep all threads but one for each other lane: gee/lane.h.
+ * In simulation fn runs at once when one of as many simulated threads is free, and in no
+ * virtual time, unless it asks for some (gee_sim_blocking_ms).
  */
 #define gee_blocking(ctx, fn, arg) gee_blocking_at(ctx, fn, arg, GEE_HERE)
 int gee_blocking_at(gee_ctx *ctx, void (*fn)(void *arg), void *arg, gee_site site);

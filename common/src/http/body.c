@@ -1,6 +1,5 @@
 /* The request's body, read by the task from what the loop puts there. */
 #include "http/http.h"
-#include "sync/waitq.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,21 +13,6 @@ static int ask_for_body(gee_ctx *ctx, gee_exchange *x, gee_site site) {
     return rc < 0 ? rc : gee_conn_flush(ctx, x->conn, NULL, 0, site);
 }
 
-static int wait_for_body(gee_ctx *ctx, gee_exchange *x, gee_site site) {
-    gee_park park;
-    int err;
-    if (x->reader)
-        return UV_EBUSY; /* another task reads */
-    gee_park_init(&park);
-    x->reader = &park;
-    gee_conn_resume_reading(x->conn);
-    gee_conn_deadline(x->conn, GEE_BODY, x->conn->part->srv->limits.body_ms);
-    int index = gee_park_wait_ctx(&park, ctx, GEE_WAIT_IO_READ, site, &err);
-    x->reader = NULL;
-    gee_conn_deadline(x->conn, GEE_NO_DEADLINE, 0); /* of the one that it has now: takeover.c */
-    return index == GEE_BY_CTX ? err : 0;
-}
-
 ssize_t gee_exchange_read(gee_ctx *ctx, gee_exchange *x, void *buf, size_t n, gee_site site) {
     gee_worker_check(x->conn->worker, "a request");
     while (gee_buf_size(&x->body) == 0) {
@@ -36,7 +20,8 @@ ssize_t gee_exchange_read(gee_ctx *ctx, gee_exchange *x, void *buf, size_t n, ge
             return x->body_err;
         if (x->complete || n == 0)
             return 0;
-        int rc = x->expect_continue ? ask_for_body(ctx, x, site) : wait_for_body(ctx, x, site);
+        int rc =
+            x->expect_continue ? ask_for_body(ctx, x, site) : gee_exchange_await_body(ctx, x, site);
         if (rc < 0)
             return rc;
     }
@@ -62,20 +47,4 @@ int gee_exchange_limit_body(gee_exchange *x, uint64_t n) {
         return UV_E2BIG;
     }
     return 0;
-}
-
-bool gee_exchange_discard(gee_exchange *x) {
-    if (x->expect_continue)
-        return false; /* the client waits, or sends; nobody knows which */
-    uint64_t start = x->body_len - gee_buf_size(&x->body);
-    /* A deadline for all of it: nobody waits for these bytes. */
-    gee_ctx *soon = gee_ctx_with_timeout(NULL, x->conn->part->srv->limits.body_ms);
-    int rc = soon ? 0 : UV_ENOMEM;
-    while (rc == 0 && !x->complete && x->body_err == 0 && x->body_len - start <= GEE_DISCARD) {
-        gee_buf_consume(&x->body, gee_buf_size(&x->body));
-        rc = wait_for_body(soon, x, GEE_HERE);
-    }
-    if (soon)
-        gee_ctx_end(soon);
-    return rc == 0 && x->complete && x->body_err == 0;
 }

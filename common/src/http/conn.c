@@ -14,83 +14,14 @@ static void on_write(gee_io *io, int status);
 static void on_close(gee_io *io);
 static const gee_io_handler handler = {on_read, on_write, on_close};
 
-/* --- deadlines --- */
+/* --- reading --- */
 
-static void on_timer(gee_timer *t);
-
-static uint64_t in_ms(const gee_conn *c, uint64_t ms) {
-    return ms < GEE_FAR_NS / 2000000 ? c->worker->now_ns + ms * 1000000 : GEE_FAR_NS;
-}
-
-/* A deadline that only moves away costs nothing: the timer looks again when it rings. */
-static void arm(gee_conn *c) {
-    uint64_t first = c->deadline_ns < c->write_ns ? c->deadline_ns : c->write_ns;
-    if (first == GEE_FAR_NS || c->closing)
-        return;
-    if (gee_timer_armed(&c->timer) && c->timer.when_ns <= first)
-        return;
-    if (gee_timer_start(&c->timer, first, on_timer) < 0)
-        gee_conn_lost(c, UV_ENOMEM);
-}
-
-void gee_conn_deadline(gee_conn *c, enum gee_deadline what, uint64_t ms) {
-    c->deadline = what;
-    c->deadline_ns = what == GEE_NO_DEADLINE ? GEE_FAR_NS : in_ms(c, ms);
-    arm(c);
-}
-
-void gee_conn_write_deadline(gee_conn *c, uint64_t ms) {
-    c->write_ns = ms == 0 ? GEE_FAR_NS : in_ms(c, ms);
-    arm(c);
-}
-
-static void wake_reader(gee_exchange *x) {
+void gee_conn_wake_reader(gee_exchange *x) {
     gee_park *reader = x->reader;
     x->reader = NULL;
     if (reader)
         gee_wake(reader, 0);
 }
-
-static void head_timed_out(gee_conn *c) {
-    if (c->x == NULL) { /* it never sent a byte: nobody to answer */
-        gee_conn_close(c);
-        return;
-    }
-    c->broken = true;
-    c->x->reject = 408;
-    c->x->head_done = true;
-    if (!c->serving) /* else the task finds it, when the answers before it are sent */
-        gee_conn_serve(c);
-}
-
-static void on_timer(gee_timer *t) {
-    gee_conn *c = gee_container(t, gee_conn, timer);
-    if (c->closing)
-        return;
-    if (c->write_ns <= c->worker->now_ns) {
-        gee_conn_lost(c, UV_ETIMEDOUT);
-        return;
-    }
-    if (c->deadline_ns > c->worker->now_ns) {
-        arm(c);
-        return;
-    }
-    switch (c->deadline) {
-    case GEE_HEAD:
-        head_timed_out(c);
-        break;
-    case GEE_BODY:
-        if (c->x->body_err == 0)
-            c->x->body_err = UV_ETIMEDOUT;
-        wake_reader(c->x);
-        gee_conn_deadline(c, GEE_NO_DEADLINE, 0);
-        break;
-    default: /* idle, or lingered long enough */
-        gee_conn_close(c);
-    }
-}
-
-/* --- reading --- */
 
 static void start_reading(gee_conn *c) {
     if (!c->reading && !c->closing && c->gone == 0)
@@ -129,12 +60,12 @@ static void feed(gee_conn *c, const char *data, size_t n) {
         return;
     if (x->head_done && !c->serving)
         gee_conn_serve(c);
-    else if (!x->head_done && c->deadline != GEE_HEAD)
-        gee_conn_deadline(c, GEE_HEAD, c->part->srv->limits.head_ms);
+    else if (!x->head_done)
+        gee_conn_await_head(c);
     if (c->closing) /* no memory for the task, or for the timer: x is gone */
         return;
     if (gee_buf_size(&x->body) > 0 || x->complete || x->body_err)
-        wake_reader(x);
+        gee_conn_wake_reader(x);
     if (gee_buf_size(&x->body) >= GEE_BODY_BUFFER || gee_buf_size(&c->in) >= GEE_IN_BUFFER)
         stop_reading(c);
 }
@@ -155,7 +86,7 @@ void gee_conn_tell_gone(gee_conn *c) {
     }
     if (!x->complete && x->body_err == 0)
         x->body_err = UV_ECONNRESET; /* half a body is none */
-    wake_reader(x); /* first: what it gets to know is that, and not the end of its ctx */
+    gee_conn_wake_reader(x); /* first: what it gets to know is that, and not the end of its ctx */
     gee_ctx_cancel(x->ctx, c->gone);
 }
 
@@ -203,7 +134,7 @@ void gee_conn_lost(gee_conn *c, int err) {
         if (c->x->body_err == 0)
             c->x->body_err = err;
         gee_ctx_cancel(c->x->ctx, err);
-        wake_reader(c->x);
+        gee_conn_wake_reader(c->x);
     }
     gee_conn_close(c);
 }
@@ -292,7 +223,7 @@ void gee_conn_accept(gee_listener *l, gee_io *io) {
     gee_parser_init(c);
     start_reading(c);
     if (c->reading)
-        gee_conn_deadline(c, GEE_HEAD, part->srv->limits.head_ms);
+        gee_conn_await_head(c);
     else
         gee_conn_close(c);
 }

@@ -177,7 +177,8 @@ struct gee_conn {
     bool broken;  /* no more to parse: bad input, or an upgrade */
     bool serving; /* there is a task: */
     gee_task *task;
-    int gone; /* the client: UV_EOF, it sends no more; else an error, it is not there */
+    bool had_head; /* of one request at least */
+    int gone;      /* the client: UV_EOF, it sends no more; else an error, it is not there */
 
     /* Writing: the task's. */
     gee_buf out;
@@ -187,7 +188,7 @@ struct gee_conn {
     bool close_after; /* the exchange that is being served is the last */
     bool closing, lingering;
 
-    /* One timer for all deadlines: it may ring early, and then looks here. */
+    /* One timer for all deadlines, deadline.c: it may ring early, and then looks here. */
     gee_timer timer;
     enum gee_deadline deadline;
     uint64_t deadline_ns, write_ns; /* a body may be read while a response is written */
@@ -197,9 +198,8 @@ struct gee_conn {
 /* Of that part, with one reference and no io yet. NULL: no memory. */
 gee_conn *gee_conn_new(gee_server_part *part);
 void gee_conn_accept(gee_listener *l, gee_io *io);
-void gee_conn_deadline(gee_conn *c, enum gee_deadline what, uint64_t ms);
-void gee_conn_write_deadline(gee_conn *c, uint64_t ms); /* 0: none */
 void gee_conn_resume_reading(gee_conn *c);
+void gee_conn_wake_reader(gee_exchange *x); /* of its body: there is news for it, if it waits */
 /* Closes now. Whoever is parked on the connection is woken with an error. */
 void gee_conn_close(gee_conn *c);
 /* Closes, and the client reads an error and not an end. */
@@ -213,6 +213,17 @@ void gee_conn_lost(gee_conn *c, int err);
 void gee_conn_tell_gone(gee_conn *c);
 /* The client's address as text; "" when the connection is closed. */
 void gee_conn_peer(const gee_conn *c, char *buf, size_t size);
+
+/* deadline.c */
+/*
+ * What the client owes from now on, and by when; it replaces what was owed before. Without
+ * memory for the timer the connection is lost.
+ */
+void gee_conn_deadline(gee_conn *c, enum gee_deadline what, uint64_t ms);
+/* That is a head: the first one, one that has begun, or the next one. */
+void gee_conn_await_head(gee_conn *c);
+/* For the client to take what is written, beside the other; 0: nothing is written. */
+void gee_conn_write_deadline(gee_conn *c, uint64_t ms);
 
 /* parse.c */
 void gee_parser_init(gee_conn *c);
@@ -252,7 +263,17 @@ void gee_exchange_free(gee_conn *c);
 ssize_t gee_exchange_read(gee_ctx *ctx, gee_exchange *x, void *buf, size_t n, gee_site site);
 /* No more than n bytes of it. 0, or UV_E2BIG: it has more, and will not be read. */
 int gee_exchange_limit_body(gee_exchange *x, uint64_t n);
-/* Reads what nobody wanted. False: too much, or broken: the connection cannot go on. */
+
+/* body_wait.c */
+/*
+ * Parks until there is more of the body, its end, or an error: within body_ms. 0, ctx's error, or
+ * UV_EBUSY: another task reads it.
+ */
+int gee_exchange_await_body(gee_ctx *ctx, gee_exchange *x, gee_site site);
+/*
+ * Reads over what nobody wanted. False: it is too much, it did not come in time, or it is broken:
+ * the connection cannot go on.
+ */
 bool gee_exchange_discard(gee_exchange *x);
 
 /* response.c */

@@ -95,7 +95,7 @@ static int on_headers_complete(llhttp_t *p) {
     if (x->ctx == NULL)
         return reject(x, 503);
     x->body_max = c->part->srv->limits.body_bytes;
-    x->head_done = true;
+    x->head_done = c->had_head = true;
     p->upgrade = 0; /* RFC 9110, 7.8: one that nobody offers is an ordinary request */
     /* Also where llhttp stumbles over white space behind the coding. */
     p->flags |= x->chunked ? F_CHUNKED : 0;

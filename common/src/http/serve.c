@@ -6,6 +6,7 @@
 #include "base/tools.h"
 #include "gee/panic.h"
 #include "http/http.h"
+#include "sync/pool.h"
 #include <string.h>
 
 void gee_exchange_free(gee_conn *c) {
@@ -49,7 +50,7 @@ static int handle(gee_exchange *x) {
     gee_panic_info panic;
     int rc = gee_recover(call_handler, x, &panic);
     if (rc < 0)
-        gee_blocking(NULL, print_panic, &panic);
+        gee_blocking_in(&gee_framework_lane, NULL, print_panic, &panic);
     else if (x->head_sent || gee_ctx_cause(x->ctx) != GEE_EPANIC)
         return 0;
     if (gee_exchange_retract(x, 0))
@@ -117,8 +118,7 @@ static void finish(gee_conn *c, bool keep) {
         return;
     if (keep) {
         gee_conn_resume_reading(c);
-        gee_conn_deadline(c, c->x ? GEE_HEAD : GEE_IDLE,
-                          c->x ? c->part->srv->limits.head_ms : c->part->srv->limits.idle_ms);
+        gee_conn_await_head(c); /* the next one, or the rest of one */
         if (gee_buf_size(&c->out) == 0)
             gee_buf_free(&c->out); /* an idle connection holds no buffers */
         if (c->x == NULL)

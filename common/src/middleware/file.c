@@ -6,6 +6,7 @@
 #include "middleware/file.h"
 #include "gee/panic.h"
 #include "gee/static.h"
+#include "sync/pool.h"
 #include "web/web.h"
 #include <fcntl.h>
 #include <inttypes.h>
@@ -64,7 +65,7 @@ static int send_bytes(gee_req *req, int fd, uint64_t first, uint64_t n) {
     int rc = n > 0 && p.buf == NULL ? UV_ENOMEM : 0;
     while (rc == 0 && n > 0) {
         p.n = n < PIECE ? n : PIECE;
-        rc = gee_blocking(gee_req_ctx(req), read_piece, &p);
+        rc = gee_blocking_in(&gee_framework_lane, gee_req_ctx(req), read_piece, &p);
         if (rc == 0 && p.got <= 0)
             rc = p.got < 0 ? (int)p.got : UV_EOF; /* it is shorter now */
         if (rc == 0)
@@ -170,7 +171,7 @@ static void open_file(void *arg) {
 
 int gee_file(gee_req *req, const char *path) {
     gee_file_open f = {.name = path, .fd = UV_ECANCELED};
-    gee_blocking(gee_req_ctx(req), open_file, &f);
+    gee_blocking_in(&gee_framework_lane, gee_req_ctx(req), open_file, &f);
     if (f.fd >= 0)
         return gee_send_file(req, &f);
     int answered = gee_fail(req, gee_file_status(f.fd));

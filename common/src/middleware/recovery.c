@@ -1,5 +1,6 @@
 #include "gee/recovery.h"
 #include "middleware/own.h"
+#include "sync/pool.h"
 #include "web/web.h"
 
 typedef struct recovery {
@@ -20,7 +21,7 @@ static void recover(gee_req *req) {
     gee_panic_info panic;
     if (gee_recover(go_on, req, &panic) == 0)
         return;
-    gee_blocking(NULL, print, &panic);
+    gee_blocking_in(&gee_framework_lane, NULL, print, &panic);
     gee_abort(req);
     if (!gee_exchange_retract(&req->x, fields))
         gee_exchange_break(&req->x);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 static _Atomic(gee_runtime *) current;
+static _Atomic uint64_t runs;
 
 gee_runtime *gee_runtime_current(void) {
     return atomic_load_explicit(&current, memory_order_relaxed);
@@ -58,6 +59,7 @@ int gee_runtime_init(gee_runtime *rt, int nworkers) {
     gee_runtime *none = NULL;
     if (!atomic_compare_exchange_strong(&current, &none, rt))
         return UV_EALREADY;
+    rt->run = atomic_fetch_add(&runs, 1) + 1;
     rt->workers = calloc((size_t)nworkers, sizeof(gee_worker));
     int rc = rt->workers ? 0 : UV_ENOMEM;
     for (rt->nworkers = 0; rc == 0 && rt->nworkers < nworkers; rt->nworkers++)

@@ -1,6 +1,7 @@
 #include "runtime/task.h"
 #include "base/pool.h"
 #include "base/tools.h"
+#include "runtime/park.h"
 #include "runtime/worker.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,8 +205,17 @@ static void forget(gee_task *t) {
     gee_worker_task_gone(w);
 }
 
+/* Nothing stops a thread of the pool that works for the task, with what is on its stack. */
+static bool is_on_thread(const gee_task *t) {
+    return t->state == GEE_TASK_WAITING && t->reason == GEE_WAIT_BLOCKING && !t->worker->rt->sim;
+}
+
 void gee_task_abandon(gee_task *t) {
     gee_list_del(&t->link);
+    if (is_on_thread(t)) {
+        gee_park_claim(t->park, 0); /* when it is done there is nobody to wake */
+        t->stack.base = NULL;       /* it stays mapped */
+    }
     forget(t);
 }
 

@@ -36,6 +36,7 @@ enum gee_task_state { GEE_TASK_RUNNABLE, GEE_TASK_RUNNING, GEE_TASK_WAITING, GEE
     X(RWMUTEX_W, "rwmutex write lock") \
     X(CTX, "ctx done")                 \
     X(BLOCKING, "blocking work")       \
+    X(THREAD, "pool thread")           \
     X(IO_READ, "io read")              \
     X(IO_WRITE, "io write")
 

@@ -33,6 +33,7 @@ static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf) {
 
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf) {
     gee_io *io = s->data;
+    gee_worker_awake(s->loop->data);
     if (n != 0) /* 0 is libuv's EAGAIN */
         io->handler->on_read(io, n, buf->base);
 }
@@ -51,6 +52,7 @@ static ssize_t tcp_try_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
 
 static void on_write(uv_write_t *req, int status) {
     gee_io *io = req->handle->data;
+    gee_worker_awake(req->handle->loop->data);
     io->handler->on_write(io, status);
 }
 
@@ -66,6 +68,7 @@ static void tcp_shutdown(gee_io *io) {
 static void on_close(uv_handle_t *h) {
     gee_io *io = h->data;
     gee_worker *w = h->loop->data;
+    gee_worker_awake(w);
     io->handler->on_close(io);
     free(of(io));
     gee_listeners_resume(w);

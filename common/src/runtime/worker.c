@@ -67,7 +67,9 @@ static void read_inbox(gee_worker *w) {
 }
 
 static void on_bell(uv_async_t *bell) {
-    read_inbox(gee_container(bell, gee_worker, bell));
+    gee_worker *w = gee_container(bell, gee_worker, bell);
+    gee_worker_awake(w);
+    read_inbox(w);
 }
 
 void gee_defer(gee_work *work) {

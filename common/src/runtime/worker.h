@@ -50,7 +50,7 @@ struct gee_worker {
     uv_prepare_t prepare;
     uint64_t alarm_ms;
     gee_timers timers;
-    uint64_t now_ns; /* as of the latest poll */
+    uint64_t now_ns; /* as of the latest poll, or of the first of its callbacks */
     gee_list runq;
     size_t runq_len;
     gee_work *deferred, **deferred_end; /* work to do on the loop, in order */
@@ -86,6 +86,7 @@ struct gee_runtime {
     int nworkers;
     gee_worker *workers;
     uint64_t seed;
+    uint64_t run;         /* 1, 2, 3 …: the how-manyth of this process */
     _Atomic int64_t live; /* tasks, of all workers */
     _Atomic bool main_done, stop;
     uint64_t deadline_ns; /* worker 0's: when the grace after main ends */
@@ -133,6 +134,12 @@ gee_runtime *gee_runtime_current(void);
 
 /* Aborts, naming both workers, unless the caller is w. `what` names the thing. */
 void gee_worker_check(const gee_worker *w, const char *what);
+
+/*
+ * First in every callback of libuv: what it stamps with now_ns is stamped with the time at which
+ * the poll ended and not with that at which it began, which may be hours ago.
+ */
+void gee_worker_awake(gee_worker *w);
 
 /* Work for w's loop, from any thread; in the order sent. */
 void gee_post(gee_worker *w, gee_work *work);

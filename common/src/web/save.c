@@ -12,6 +12,7 @@
  * is parked meanwhile, and the connection's loop reads on, as far as its buffer goes.
  */
 #include "gee/multipart.h"
+#include "sync/pool.h"
 #include "web/web.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -100,7 +101,7 @@ static void finish(void *arg) {
 }
 
 static int on_pool(gee_ctx *ctx, saving *s, void (*fn)(void *)) {
-    int rc = gee_blocking(ctx, fn, s);
+    int rc = gee_blocking_in(&gee_framework_lane, ctx, fn, s);
     return rc < 0 ? rc : s->rc;
 }
 
@@ -134,7 +135,7 @@ int gee_part_save(gee_multipart *mp, int dirfd, const char *path, uint64_t limit
         rc = copy_content(mp, ctx, &s, limit ? limit : UINT64_MAX);
     if (rc == 0)
         rc = on_pool(ctx, &s, publish);
-    if (gee_blocking(NULL, finish, &s) < 0)
+    if (gee_blocking_in(&gee_framework_lane, NULL, finish, &s) < 0)
         finish(&s); /* no pool: better here than not at all */
     gee_buf_free(&s.buf);
     return rc;

@@ -1,0 +1,1 @@
+../../common/src/sync/blocking.c

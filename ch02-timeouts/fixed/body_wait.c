@@ -1,0 +1,1 @@
+../../common/src/http/body_wait.c

@@ -1,0 +1,1 @@
+../../common/src/http/deadline.c

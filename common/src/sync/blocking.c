@@ -1,0 +1,130 @@
+/*
+ * Blocking work, and who may have the threads for it.
+ *
+ * The pool is small and its threads cannot be taken back, so each call has a lane, and a lane that
+ * holds a thread takes another only while one is left for each lane that holds none. What hangs
+ * in one lane is then felt by those who are in it. They wait here and not in the pool's own
+ * queue, where all would be behind each other; and each of them stops waiting with its ctx.
+ *
+ * When a thread comes free, it goes to the lane that holds the fewest, and among those to the one
+ * whose turn was longest ago.
+ */
+#include "runtime/worker.h"
+#include "sync/pool.h"
+#include "sync/waitq.h"
+
+static gee_lane blocking_lane = {.name = "blocking"};
+gee_lane gee_framework_lane = {.name = "framework"};
+
+static struct {
+    gee_spin lock;
+    uint64_t run; /* of the runtime that all this is about */
+    uint64_t turns;
+    int threads, held;
+    gee_lane *lanes; /* that were used in this run */
+} pool;
+
+/* --- under the lock --- */
+
+static void enlist(gee_lane *l) {
+    if (l->run == pool.run)
+        return;
+    *l = (gee_lane){.name = l->name, .most = l->most, .run = pool.run, .next = pool.lanes};
+    pool.lanes = l;
+}
+
+/* What tasks of an earlier run held, if any were dropped, is nobody's. */
+static void begin_run(uint64_t run) {
+    if (pool.run == run)
+        return;
+    pool.run = run;
+    pool.threads = gee_pool_threads();
+    pool.held = 0;
+    pool.lanes = NULL;
+    enlist(&blocking_lane);
+    enlist(&gee_framework_lane);
+}
+
+/* Threads that are kept for the lanes which have none, other than l. */
+static int kept_from(const gee_lane *l) {
+    int n = 0;
+    for (const gee_lane *o = pool.lanes; o; o = o->next)
+        n += o != l && o->held == 0;
+    return n;
+}
+
+static bool may_take(const gee_lane *l) {
+    if (l->most > 0 && l->held >= l->most)
+        return false;
+    return pool.threads - pool.held > (l->held == 0 ? 0 : kept_from(l));
+}
+
+static void take(gee_lane *l) {
+    l->held++;
+    pool.held++;
+    l->turn = ++pool.turns;
+}
+
+static bool goes_first(const gee_lane *a, const gee_lane *b) {
+    return a->held != b->held ? a->held < b->held : a->turn < b->turn;
+}
+
+/* Of all who wait, whoever may go on now; the thread is taken for it. */
+static gee_waiter *next(void) {
+    for (;;) {
+        gee_lane *first = NULL;
+        for (gee_lane *l = pool.lanes; l; l = l->next)
+            if (l->queue.first && may_take(l) && (first == NULL || goes_first(l, first)))
+                first = l;
+        gee_waiter *w = first ? gee_waitq_claim(&first->queue) : NULL;
+        if (w)
+            take(first);
+        if (w || first == NULL)
+            return w;
+    }
+}
+
+/* --- a call --- */
+
+static int get_thread(gee_lane *l, gee_ctx *ctx, gee_site site) {
+    gee_waiter w = {0};
+    gee_spin_lock(&pool.lock);
+    begin_run(gee_runtime_current()->run);
+    enlist(l);
+    /* None in its queue could go on, or it would have: so nobody is overtaken. */
+    if (!may_take(l))
+        return gee_waitq_wait(ctx, &pool.lock, &l->queue, &w, NULL, GEE_WAIT_THREAD, site);
+    take(l);
+    gee_spin_unlock(&pool.lock);
+    return 0;
+}
+
+static void give_back(gee_lane *l) {
+    struct gee_waitq go_on = {NULL, NULL};
+    gee_spin_lock(&pool.lock);
+    l->held--;
+    pool.held--;
+    for (gee_waiter *w; (w = next()) != NULL;)
+        gee_waitq_push(&go_on, w);
+    gee_spin_unlock(&pool.lock);
+    for (gee_waiter *w; (w = go_on.first) != NULL;) {
+        gee_waitq_del(&go_on, w);
+        gee_task_ready(w->park->task);
+    }
+}
+
+int gee_blocking_in_at(gee_lane *lane, gee_ctx *ctx, void (*fn)(void *arg), void *arg,
+                       gee_site site) {
+    int err = gee_ctx_err(ctx);
+    if (err == 0)
+        err = get_thread(lane, ctx, site);
+    if (err != 0)
+        return err;
+    err = gee_pool_run(ctx, fn, arg, site);
+    give_back(lane);
+    return err;
+}
+
+int gee_blocking_at(gee_ctx *ctx, void (*fn)(void *arg), void *arg, gee_site site) {
+    return gee_blocking_in_at(&blocking_lane, ctx, fn, arg, site);
+}
