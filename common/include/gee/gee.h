@@ -20,6 +20,7 @@
 #include "gee/recovery.h"
 #include "gee/req.h"
 #include "gee/run.h"
+#include "gee/spawn.h"
 #include "gee/sse.h"
 #include "gee/static.h"
 #include "gee/sync.h"
