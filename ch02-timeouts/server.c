@@ -27,12 +27,37 @@ static void bob(gee_req *req) {
     gee_string(req, 200, "bob's account\n");
 }
 
+/* --- child-not-inherit --- */
+
+/* It takes a minute. */
+static int asks_a_supplier(gee_ctx *ctx, void *arg) {
+    int rc = 0;
+    (void)arg;
+    for (int s = 0; s < 60 && rc == 0; s++)
+        rc = gee_sleep(ctx, 1000);
+    return rc;
+}
+
+static void offers(gee_req *req) {
+    for (int i = 0; i < 3; i++)
+        gee_req_go(req, asks_a_supplier, NULL);
+    int rc = gee_req_join(req);
+    if (rc == 0)
+        gee_string(req, 200, "three offers\n");
+    else
+        gee_fail(req, rc == UV_ETIMEDOUT ? 504 : 503);
+}
+
+/* --- the routes --- */
+
 static void limited(gee_group *root) {
     gee_group *g = gee_group_new(root, "/limited");
     gee_use_timeout(g, 1000);
     gee_GET(g, "/hangs", hangs);
     gee_GET(g, "/ann", ann);
+    gee_GET(g, "/offers", offers);
     gee_GET(root, "/bob", bob);
+    gee_GET(root, "/offers", offers);
 }
 
 static void index_page(gee_req *req) {
@@ -41,7 +66,9 @@ static void index_page(gee_req *req) {
                "  /limited/hangs  a handler that waits for ever; its limit is a second\n"
                "  /limited/ann    one that takes 3 seconds and knows no ctx\n"
                "  /bob            one that takes 5 seconds, which it may\n"
-               "  /debug/tasks  what every task of this server does\n");
+               "  /offers         three sub-tasks that take a minute each: hang up on them\n"
+               "  /limited/offers the same, with a limit of a second\n"
+               "  /debug/tasks    what every task of this server does\n");
 }
 
 int main(void) {
