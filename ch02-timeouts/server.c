@@ -48,6 +48,23 @@ static void offers(gee_req *req) {
         gee_fail(req, rc == UV_ETIMEDOUT ? 504 : 503);
 }
 
+/* --- missing-cancel --- */
+
+/* The service behind it refuses every other time. */
+static int asks_for_the_price(gee_ctx *ctx, void *arg) {
+    static _Atomic int asked;
+    (void)arg;
+    int rc = gee_sleep(ctx, 1);
+    return rc < 0 ? rc : ++asked % 2 ? UV_ECONNREFUSED : 0;
+}
+
+/* All requests share what comes of it: that one client leaves is no reason to stop. */
+static void price(gee_req *req) {
+    const gee_retry_options opt = {.try_ms = 60 * 1000, .pause_ms = 10};
+    int rc = gee_retry(gee_background(), &opt, asks_for_the_price, NULL);
+    gee_string(req, rc < 0 ? 502 : 200, rc < 0 ? "none\n" : "42\n");
+}
+
 /* --- the routes --- */
 
 static void limited(gee_group *root) {
@@ -58,6 +75,7 @@ static void limited(gee_group *root) {
     gee_GET(g, "/offers", offers);
     gee_GET(root, "/bob", bob);
     gee_GET(root, "/offers", offers);
+    gee_GET(root, "/price", price);
 }
 
 static void index_page(gee_req *req) {
@@ -68,6 +86,7 @@ static void index_page(gee_req *req) {
                "  /bob            one that takes 5 seconds, which it may\n"
                "  /offers         three sub-tasks that take a minute each: hang up on them\n"
                "  /limited/offers the same, with a limit of a second\n"
+               "  /price          asks a service until it answers\n"
                "  /debug/tasks    what every task of this server does\n");
 }
 

@@ -314,6 +314,19 @@ static void test_deadline_body(gee_ctx *ctx, t_conn *c, int port) {
     T_EQ(saw.started, 3);
 }
 
+/* A dump shall not blame the handler that waits for those who listen. */
+static bool joins_and_listens(const char *name) {
+    gee_task_info *tasks;
+    bool yes = false;
+    int n = gee_tasks_list(&tasks);
+    for (int i = 0; i < n; i++)
+        if (strcmp(tasks[i].name, name) == 0)
+            yes = strcmp(tasks[i].reason, "waitgroup wait") == 0 && tasks[i].hears_ctx;
+    if (n >= 0)
+        free(tasks);
+    return yes;
+}
+
 static void test_client_leaves_body(gee_ctx *ctx, t_conn *none, int port) {
     (void)none;
     for (int reset = 0; reset < 2; reset++) {
@@ -324,6 +337,7 @@ static void test_client_leaves_body(gee_ctx *ctx, t_conn *none, int port) {
         t_puts(ctx, c, "GET /left HTTP/1.1\r\nHost: t\r\n\r\n");
         gee_sleep(ctx, 50);
         T_EQ(saw.started, 3);
+        T_CHECK(joins_and_listens("GET /left"));
         if (reset)
             t_reset(ctx, c);
         else

@@ -19,6 +19,7 @@
 #include "gee/panic.h"
 #include "gee/recovery.h"
 #include "gee/req.h"
+#include "gee/retry.h"
 #include "gee/run.h"
 #include "gee/spawn.h"
 #include "gee/sse.h"

@@ -103,7 +103,8 @@ int gee_req_go_at(gee_req *req, gee_sub_fn fn, void *arg, const char *name, gee_
 
 int gee_req_join_at(gee_req *req, gee_site site) {
     gee_subs *subs = &req->subs;
-    gee_waitgroup_wait_at(NULL, &subs->running, site);
+    if (gee_waitgroup_wait_at(req->ctx, &subs->running, site) < 0)
+        gee_waitgroup_wait_at(NULL, &subs->running, site); /* they have been told, too */
     gee_spin_lock(&subs->lock);
     int err = subs->err;
     subs->err = 0;
