@@ -153,6 +153,29 @@ READS(test_half_a_body_is_400, NULL, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-
 READS(test_who_is_half_closed_is_answered, NULL, HELLO HELLO HELLO, true,
       "hello\nHTTP/1.1 200 OK\r\n")
 
+static void dial_after_silence(void *arg) {
+    struct client *c = arg;
+    usleep(600 * 1000);
+    c->fd = t_sock_dial(c->port, 0);
+    usleep(50 * 1000);
+    t_sock_puts(c->fd, c->text);
+    t_sock_until(c->fd, c->got, sizeof(c->got), "hello\n");
+    close(c->fd);
+}
+
+/* While nothing happens nobody asks for the time: that of the next client begins when it comes. */
+static void silence_body(gee_ctx *ctx, t_conn *none, int port) {
+    struct client c = {.port = port, .text = HELLO};
+    (void)none;
+    gee_blocking(ctx, dial_after_silence, &c);
+    T_CHECK(strncmp(c.got, "HTTP/1.1 200 ", 13) == 0);
+}
+
+static void test_who_comes_after_a_silence_has_its_time(void **state) {
+    (void)state;
+    t_site_real(1, &(t_site){routes, silence_body, &quick, 0});
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_who_never_reads_is_closed),
     cmocka_unit_test(test_who_leaves_in_a_write_is_an_error_code),
@@ -161,6 +184,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_half_a_head_is_400),
     cmocka_unit_test(test_half_a_body_is_400),
     cmocka_unit_test(test_who_is_half_closed_is_answered),
+    cmocka_unit_test(test_who_comes_after_a_silence_has_its_time),
 };
 
 T_MAIN(tests)

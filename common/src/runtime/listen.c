@@ -56,6 +56,7 @@ static bool is_of_one_client(int err) {
 static void on_clients(uv_poll_t *poll, int status, int events) {
     gee_listener *l = poll->data;
     (void)events;
+    gee_worker_woke(poll->loop);
     for (int i = 0; status == 0 && i < GEE_ACCEPT_AT_ONCE; i++) {
         int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && is_of_one_client(errno))

@@ -33,6 +33,7 @@ static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf) {
 
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf) {
     gee_io *io = s->data;
+    gee_worker_woke(s->loop);
     if (n != 0) /* 0 is libuv's EAGAIN */
         io->handler->on_read(io, n, buf->base);
 }
@@ -51,6 +52,7 @@ static ssize_t tcp_try_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
 
 static void on_write(uv_write_t *req, int status) {
     gee_io *io = req->handle->data;
+    gee_worker_woke(req->handle->loop);
     io->handler->on_write(io, status);
 }
 

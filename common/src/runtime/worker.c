@@ -67,6 +67,7 @@ static void read_inbox(gee_worker *w) {
 }
 
 static void on_bell(uv_async_t *bell) {
+    gee_worker_woke(bell->loop);
     read_inbox(gee_container(bell, gee_worker, bell));
 }
 

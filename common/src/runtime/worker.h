@@ -50,7 +50,7 @@ struct gee_worker {
     uv_prepare_t prepare;
     uint64_t alarm_ms;
     gee_timers timers;
-    uint64_t now_ns; /* as of the latest poll */
+    uint64_t now_ns; /* as of the latest poll, or of the callback that it has called */
     gee_list runq;
     size_t runq_len;
     gee_work *deferred, **deferred_end; /* work to do on the loop, in order */
@@ -111,6 +111,15 @@ int gee_worker_loop(gee_worker *w);
 void gee_worker_close(gee_worker *w);
 /* A task of w was freed. */
 void gee_worker_task_gone(gee_worker *w);
+
+/* First of all in what libuv calls: now_ns is from before it waited. The loop's own time is from
+ * behind that, in milliseconds, and costs nothing. */
+static inline void gee_worker_woke(uv_loop_t *loop) {
+    gee_worker *w = loop->data;
+    uint64_t woke_ns = uv_now(loop) * 1000000;
+    if (w->now_ns < woke_ns)
+        w->now_ns = woke_ns;
+}
 
 static inline uint64_t gee_driver_now(gee_worker *w) {
     return w->rt->driver->now_ns(w);

@@ -44,6 +44,7 @@ static void on_thread(uv_work_t *req) {
 
 static void on_done(uv_work_t *req, int status) {
     struct blocking *b = req->data;
+    gee_worker_woke(req->loop);
     b->status = status;
     b->done = true;
     gee_wake(&b->park, 0);
