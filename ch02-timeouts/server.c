@@ -65,7 +65,47 @@ static void price(gee_req *req) {
     gee_string(req, rc < 0 ? 502 : 200, rc < 0 ? "none\n" : "42\n");
 }
 
+/* --- chain-index --- */
+
+static _Atomic int payments;
+
+static void pay(gee_req *req) {
+    payments++;
+    gee_string(req, 200, "paid\n");
+}
+
+static void count(gee_req *req) {
+    gee_string(req, 200, "%d payments\n", payments);
+}
+
+/* Goes on in two places: its author was not sure. */
+static void measures(gee_req *req) {
+    uint64_t start_ms = gee_now_ms();
+    gee_next(req);
+    printf("%s: %d ms\n", gee_target(req), (int)(gee_now_ms() - start_ms));
+    fflush(stdout);
+    gee_next(req);
+}
+
+/* Once is enough: of who is refused nobody asks again. */
+static void knows_who(gee_req *req) {
+    bool asked = gee_get(req, "who") != NULL;
+    gee_set(req, "who", req, NULL);
+    if (!asked && gee_header(req, "X-User") == NULL)
+        gee_fail(req, 401);
+    else
+        gee_next(req);
+}
+
 /* --- the routes --- */
+
+static void paying(gee_group *root) {
+    gee_group *g = gee_group_new(root, "");
+    gee_use(g, measures, NULL);
+    gee_use(g, knows_who, NULL);
+    gee_POST(g, "/pay", pay);
+    gee_GET(root, "/payments", count);
+}
 
 static void limited(gee_group *root) {
     gee_group *g = gee_group_new(root, "/limited");
@@ -87,6 +127,7 @@ static void index_page(gee_req *req) {
                "  /offers         three sub-tasks that take a minute each: hang up on them\n"
                "  /limited/offers the same, with a limit of a second\n"
                "  /price          asks a service until it answers\n"
+               "  /pay            POST, with an X-User; then look at /payments\n"
                "  /debug/tasks    what every task of this server does\n");
 }
 
@@ -98,6 +139,7 @@ int main(void) {
     gee_group *root = gee_root(e);
     gee_GET(root, "/", index_page);
     limited(root);
+    paying(root);
     gee_debug_routes(root);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);
     gee_engine_free(e);

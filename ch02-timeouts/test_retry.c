@@ -82,7 +82,7 @@ static void test_missing_cancel(void **state) {
 /* --- on sockets: a price that all requests share, so that no single one of them ends the call ---
  */
 
-static gee_ctx *service;
+static gee_ctx *_Atomic service;
 
 static void price(gee_req *req) {
     int fail = 1;
