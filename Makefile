@@ -81,7 +81,7 @@ LESSON := python3 tests/tools/lesson.py
 SELECT := $(if $(CH),$(CH)) $(if $(CASE),--case $(CASE))
 
 .PHONY: all test check-broken check-fixed serve-broken serve-fixed diff bench test-browser \
-        clean-room deps help clean transcripts
+        clean-room deps help clean transcripts onion
 all:
 	@$(DEPS) build $(GROUP_$(FLAVOUR))
 	@$(AGAIN) -j $(shell nproc) build
@@ -125,6 +125,10 @@ transcripts:
 	@$(DEPS) check
 	@python3 tests/tools/transcripts.py --renew
 
+onion:
+	@$(DEPS) check
+	@python3 tests/tools/onion.py --renew
+
 clean-room:
 	@sh tests/tools/clean-room.sh $(RELEASE)
 
@@ -143,6 +147,7 @@ help:
 	@echo 'make census CH=01           what 100 visitors leave behind, broken against fixed, as a table'
 	@echo 'make test           everything that a change must pass; PART="debug tsan": some of it'
 	@echo 'make transcripts    what the lessons show of a terminal, renewed from runs'
+	@echo 'make onion          the picture of a chain, drawn anew from a request'
 	@echo 'make fuzz FUZZ_S=60     libFuzzer over a server in simulation, for so many seconds'
 	@echo 'make bench          CPU a request against a bare libuv server, and bytes a stream'
 	@echo 'make test-browser   an EventSource in headless Chromium (installs Chromium)'
@@ -199,6 +204,12 @@ $(B)/tests/common/test_signals: LDFLAGS += -Wl,--wrap=calloc -Wl,--wrap=uv_signa
 
 .PHONY: tests
 tests: $(TESTS)
+
+# A program that prints what a document shows: tests/tools/onion.py.
+$(B)/tests/tools/%: $(B)/tests/tools/%.o $(TESTLIB_OBJS) $(LIB)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
 
 # --- examples ---
 

@@ -28,12 +28,95 @@ static void bob(gee_req *req) {
     gee_string(req, 200, "bob's account\n");
 }
 
+/* --- child-not-inherit --- */
+
+/* It takes a minute. */
+static int asks_a_supplier(gee_ctx *ctx, void *arg) {
+    int rc = 0;
+    (void)arg;
+    for (int s = 0; s < 60 && rc == 0; s++)
+        rc = gee_sleep(ctx, 1000);
+    return rc;
+}
+
+static void offers(gee_req *req) {
+    for (int i = 0; i < 3; i++)
+        gee_req_go(req, asks_a_supplier, NULL);
+    int rc = gee_req_join(req);
+    if (rc == 0)
+        gee_string(req, 200, "three offers\n");
+    else
+        gee_fail(req, rc == UV_ETIMEDOUT ? 504 : 503);
+}
+
+/* --- missing-cancel --- */
+
+/* The service behind it refuses every other time. */
+static int asks_for_the_price(gee_ctx *ctx, void *arg) {
+    static _Atomic int asked;
+    (void)arg;
+    int rc = gee_sleep(ctx, 1);
+    return rc < 0 ? rc : ++asked % 2 ? UV_ECONNREFUSED : 0;
+}
+
+/* All requests share what comes of it: that one client leaves is no reason to stop. */
+static void price(gee_req *req) {
+    const gee_retry_options opt = {.try_ms = 60 * 1000, .pause_ms = 10};
+    int rc = gee_retry(gee_background(), &opt, asks_for_the_price, NULL);
+    gee_string(req, rc < 0 ? 502 : 200, rc < 0 ? "none\n" : "42\n");
+}
+
+/* --- chain-index --- */
+
+static _Atomic int payments;
+
+static void pay(gee_req *req) {
+    payments++;
+    gee_string(req, 200, "paid\n");
+}
+
+static void count(gee_req *req) {
+    gee_string(req, 200, "%d payments\n", payments);
+}
+
+/* Goes on in two places: its author was not sure. */
+static void measures(gee_req *req) {
+    uint64_t start_ms = gee_now_ms();
+    gee_next(req);
+    printf("%s: %d ms\n", gee_target(req), (int)(gee_now_ms() - start_ms));
+    fflush(stdout);
+    gee_next(req);
+}
+
+/* Once is enough: of who is refused nobody asks again. */
+static void knows_who(gee_req *req) {
+    bool asked = gee_get(req, "who") != NULL;
+    gee_set(req, "who", req, NULL);
+    if (!asked && gee_header(req, "X-User") == NULL)
+        gee_fail(req, 401);
+    else
+        gee_next(req);
+}
+
+/* --- the routes --- */
+
+static void paying(gee_group *root) {
+    gee_group *g = gee_group_new(root, "");
+    gee_use(g, measures, NULL);
+    gee_use(g, knows_who, NULL);
+    gee_POST(g, "/pay", pay);
+    gee_GET(root, "/payments", count);
+}
+
 static void limited(gee_group *root) {
     gee_group *g = gee_group_new(root, "/limited");
     gee_use_timeout(g, 1000);
     gee_GET(g, "/hangs", hangs);
     gee_GET(g, "/ann", ann);
+    gee_GET(g, "/offers", offers);
     gee_GET(root, "/bob", bob);
+    gee_GET(root, "/offers", offers);
+    gee_GET(root, "/price", price);
 }
 
 /* --- keepalive-timer --- */
@@ -72,7 +155,11 @@ static void index_page(gee_req *req) {
                "  /ignore         POST what you like, or less\n"
                "  /query          a call that blocks a thread for half a minute\n"
                "  /docs/http.md   a file, for which a thread is needed\n"
-               "  /debug/tasks  what every task of this server does\n");
+               "  /offers         three sub-tasks that take a minute each: hang up on them\n"
+               "  /limited/offers the same, with a limit of a second\n"
+               "  /price          asks a service until it answers\n"
+               "  /pay            POST, with an X-User; then look at /payments\n"
+               "  /debug/tasks    what every task of this server does\n");
 }
 
 int main(void) {
@@ -87,6 +174,7 @@ int main(void) {
     gee_POST(root, "/ignore", ignore);
     gee_GET(root, "/query", query);
     gee_static(root, "/docs", "docs", NULL); /* of the directory in which make runs it */
+    paying(root);
     gee_debug_routes(root);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);
     gee_engine_free(e);

@@ -7,7 +7,7 @@
 #include "http/http.h"
 
 static bool is_too_late(const gee_exchange *x) {
-    return (x->on_wire && !x->ended) || x->conn->writing;
+    return (x->on_wire && !x->ended) || x->broken || x->conn->writing;
 }
 
 static void cut(gee_exchange *x) {

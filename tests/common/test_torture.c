@@ -218,6 +218,29 @@ static void late(gee_req *req) {
     gee_string(req, 200, "late\n");
 }
 
+static int sub_task(gee_ctx *ctx, void *ms) {
+    return gee_sleep(ctx, *(uint64_t *)ms);
+}
+
+static int deaf(gee_ctx *ctx, void *ms) {
+    (void)ctx;
+    gee_sleep(NULL, *(uint64_t *)ms);
+    return 0;
+}
+
+/* One that is joined, one that is told, and one that does not listen. */
+static void sub_tasks(gee_req *req) {
+    static uint64_t short_ms = 1, long_ms = 200;
+    int rc = gee_req_go(req, sub_task, &short_ms);
+    if (rc == 0)
+        rc = gee_req_join(req);
+    if (rc == 0)
+        rc = gee_req_go(req, sub_task, &long_ms);
+    if (rc == 0)
+        rc = gee_req_go(req, deaf, &long_ms);
+    gee_string(req, rc < 0 ? 503 : 200, "%d\n", rc);
+}
+
 static int routes(gee_engine *e) {
     gee_group *root = gee_root(e);
     gee_use_request_id(root, NULL);
@@ -225,6 +248,7 @@ static int routes(gee_engine *e) {
     gee_group *limited = gee_group_new(root, "/limited");
     gee_use_timeout_with(limited, &(gee_timeout_options){.ms = 20, .log_fd = nowhere});
     gee_GET(limited, "/late", late);
+    gee_GET(root, "/sub-tasks", sub_tasks);
     return gee_GET(root, "/contexts", contexts);
 }
 
@@ -328,6 +352,7 @@ static void torture(const char *request, const char *status, bool go_on) {
     X(a_redirect, "302", GET("/away?to=/x", ""))                                               \
     X(a_copy, "202", GET("/later/x?q=1", ""))                                                  \
     X(a_deadline, "504", GET("/limited/late", ""))                                             \
+    X(sub_tasks, "200", GET("/sub-tasks", ""))                                                 \
     X(contexts_and_tasks, "200", GET("/contexts", ""))
 
 #define X(name, status, request)                                                      \

@@ -239,6 +239,8 @@ PARTS = {
     "transcripts": lambda t: command(t, "what the lessons show of a terminal",
                                      [sys.executable, "tests/tools/transcripts.py"]),
     "tools": scripts,
+    "onion": lambda t: command(t, "the picture of a chain, and its trace",
+                               [sys.executable, "tests/tools/onion.py"]),
     "examples": lambda t: command(t, "the examples, with curl",
                                   [sys.executable, "tests/tools/examples.py"]),
     "install": lambda t: command(t, "make install, and programs that use it",

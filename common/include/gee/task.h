@@ -81,4 +81,8 @@ int gee_workers(void);
 uint64_t gee_now_ns(void);
 uint64_t gee_now_ms(void);
 
+/* A random number, of the calling worker; in simulation it follows from the seed. For jitter and
+ * the like, not for secrets: who has seen some can tell the others. */
+uint64_t gee_random_number(void);
+
 #endif

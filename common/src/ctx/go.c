@@ -6,6 +6,7 @@
 #include "gee/run.h"
 #include "runtime/worker.h"
 #include <stdio.h>
+#include <sys/random.h>
 
 /* Who waits for this task under the same ctx would wait for ever. */
 static void end_owner(gee_task *t, const gee_panic_info *info) {
@@ -94,6 +95,8 @@ static int settings(gee_runtime *rt, const gee_config *cfg, int *workers) {
     rt->stack_size = 1024 * (cfg->stack_kib ? cfg->stack_kib : kib);
     rt->stack_size = (rt->stack_size + 4095) & ~(size_t)4095;
     rt->seed = cfg->seed ? cfg->seed : seed;
+    if (!cfg->sim && rt->seed == 0 && getrandom(&rt->seed, sizeof(rt->seed), GRND_NONBLOCK) < 0)
+        rt->seed = uv_hrtime(); /* no two processes shall draw the same */
     rt->grace_ms = cfg->grace_ms ? cfg->grace_ms : 5000;
     rt->sim = cfg->sim;
     rt->driver = cfg->sim ? &gee_driver_sim : &gee_driver_real;

@@ -55,6 +55,10 @@ uint64_t gee_random(gee_worker *w) {
     return z ^ (z >> 31);
 }
 
+uint64_t gee_random_number(void) {
+    return gee_random(gee_worker_self());
+}
+
 int gee_runtime_init(gee_runtime *rt, int nworkers) {
     gee_runtime *none = NULL;
     if (!atomic_compare_exchange_strong(&current, &none, rt))

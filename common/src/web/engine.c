@@ -98,6 +98,7 @@ static int route(gee_req *req) {
 
 static void request_over(void *arg) {
     gee_req *req = arg;
+    gee_subs_end(req, true); /* by a panic; otherwise there is none any more */
     gee_keys_free(&req->keys);
     json_decref(req->json);
 }
@@ -105,6 +106,7 @@ static void request_over(void *arg) {
 void gee_req_serve(gee_req *req, const gee_chain *chain) {
     gee_cleanup_push(&req->over, request_over, req);
     gee_chain_run(req, chain);
+    gee_subs_end(req, false);
     gee_cleanup_pop(&req->over, true);
 }
 

@@ -82,6 +82,15 @@ typedef struct gee_keys {
     size_t n, cap;
 } gee_keys;
 
+/* The sub-tasks of a request: spawn.c. Zeroed is ready. */
+typedef struct gee_subs {
+    bool used; /* there has been one; the request's task's alone */
+    gee_waitgroup running;
+    gee_spin lock;   /* over the others */
+    gee_list untold; /* those whose ctx nobody has cancelled yet */
+    int err;         /* of the first that failed; 0 again when it was reported */
+} gee_subs;
+
 /* A copy (copy.c) has no connection: x.conn is NULL, and x.head_sent is set. */
 struct gee_req {
     gee_exchange x; /* first: it is what the http layer made */
@@ -101,6 +110,7 @@ struct gee_req {
     size_t reached;   /* how many were started */
     gee_cleanup over; /* at the end of the request, however it ends */
     bool aborted;
+    gee_subs subs;
     struct gee_timeout *timeouts; /* around the link that runs, the innermost first */
 };
 
@@ -138,6 +148,11 @@ void gee_where(gee_buf *out, const gee_task *t);
 /* values point into the segments, which end (with the last one's zero) at `end`. */
 int gee_params_keep(gee_req *req, const gee_route_entry *r, const char *const *values,
                     const char *end);
+
+/* spawn.c: tells all that run. */
+void gee_subs_cancel(gee_subs *subs, int cause);
+/* late.c: behind the handlers; when it returns no sub-task is left. */
+void gee_subs_end(gee_req *req, bool panicked);
 
 /* keys.c */
 gee_box *gee_box_ref(gee_box *box);
