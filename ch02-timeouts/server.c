@@ -3,7 +3,6 @@
  * framework. `make serve-broken CH=02`, `make serve-fixed CH=02`.
  */
 #include "gee/gee.h"
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
