@@ -179,18 +179,12 @@ static void record(const frame *f) {
         write_line(f->opt->fd, line, r.line_n);
 }
 
-/* A sub-task that panicked has ended the ctx that stood for the request's. */
-static void put_back(frame *f) {
-    if (gee_ctx_cause(f->ctx) == GEE_EPANIC)
-        gee_ctx_cancel(f->before, GEE_EPANIC);
-    gee_req_set_ctx(f->req, f->before);
-    gee_ctx_end(f->ctx);
-}
-
 static void over(void *arg) {
     frame *f = arg;
-    if (f->ctx)
-        put_back(f);
+    if (f->ctx) {
+        gee_req_set_ctx(f->req, f->before);
+        gee_ctx_end(f->ctx);
+    }
     record(f);
 }
 
