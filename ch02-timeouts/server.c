@@ -135,14 +135,41 @@ static void ignore(gee_req *req) {
 /* --- pool-starvation --- */
 
 /* A driver that blocks, and a database that does not answer for half a minute. */
-static void ask_database(void *arg) {
+static void ask_driver(void *arg) {
     (void)arg;
     sleep(30);
 }
 
 static void query(gee_req *req) {
-    if (gee_blocking(gee_req_ctx(req), ask_database, NULL) == 0)
+    if (gee_blocking(gee_req_ctx(req), ask_driver, NULL) == 0)
         gee_string(req, 200, "no rows\n");
+}
+
+/* --- early-return --- */
+
+/* /readyz asks a database. Once it is lost, nobody who waits for it hears of it again. */
+static atomic_bool lost;
+
+static int ask_database(gee_ctx *ctx, void *arg) {
+    (void)arg;
+    return atomic_load(&lost) ? gee_ctx_wait(ctx) : 0;
+}
+
+static void lose_database(gee_req *req) {
+    atomic_store(&lost, true);
+    gee_string(req, 200, "the database is lost\n");
+}
+
+static void find_database(gee_req *req) {
+    atomic_store(&lost, false);
+    gee_string(req, 200, "the database is there again\n");
+}
+
+static void readiness(gee_engine *e) {
+    gee_health_routes(gee_root(e));
+    gee_ready_check(e, "db", ask_database, NULL); /* it has a second */
+    gee_POST(gee_root(e), "/database/lose", lose_database);
+    gee_POST(gee_root(e), "/database/find", find_database);
 }
 
 static void index_page(gee_req *req) {
@@ -159,6 +186,7 @@ static void index_page(gee_req *req) {
                "  /limited/offers the same, with a limit of a second\n"
                "  /price          asks a service until it answers\n"
                "  /pay            POST, with an X-User; then look at /payments\n"
+               "  /readyz         a check that has a second; POST /database/lose, /database/find\n"
                "  /debug/tasks    what every task of this server does\n");
 }
 
@@ -175,6 +203,7 @@ int main(void) {
     gee_GET(root, "/query", query);
     gee_static(root, "/docs", "docs", NULL); /* of the directory in which make runs it */
     paying(root);
+    readiness(e);
     gee_debug_routes(root);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);
     gee_engine_free(e);

@@ -1,5 +1,6 @@
 /* /healthz and /readyz: who is asked, how long, and what the answer says. */
 #include "gee/health.h"
+#include "gee/panic.h"
 #include "t_client.h"
 #include "t_site.h"
 #include <stdatomic.h>
@@ -30,6 +31,21 @@ static int for_ever(gee_ctx *ctx, void *arg) {
     (void)arg;
     atomic_fetch_add(&runs, 1);
     return gee_ctx_wait(ctx);
+}
+
+static int panics(gee_ctx *ctx, void *arg) {
+    (void)ctx;
+    (void)arg;
+    atomic_fetch_add(&runs, 1);
+    gee_panic("a check, on purpose");
+}
+
+/* Says that all is well, but only after 700 ms. */
+static int late(gee_ctx *ctx, void *arg) {
+    (void)ctx;
+    (void)arg;
+    gee_sleep(NULL, 700);
+    return 0;
 }
 
 /* Does not listen to its ctx. */
@@ -174,6 +190,71 @@ static void test_a_check_that_hangs_costs_one_task_body(gee_ctx *ctx, int port, 
 
 SITE(test_a_check_that_hangs_costs_one_task, {"deaf", 500, deaf, NULL}, NO_MORE)
 
+/* A panic ends the run as any other end does: the next who asks starts a new one. */
+static void test_a_check_that_panics_has_failed_body(gee_ctx *ctx, int port, gee_server *srv) {
+    t_conn *c = t_dial(port, 0);
+    int failed = 0;
+    (void)srv;
+    uint64_t start = gee_now_ms();
+    for (int i = 0; i < 2; i++)
+        failed += t_get(ctx, c, "/readyz") == 503 &&
+                  says(c, "{\"name\":\"bad\",\"ok\":false,\"error\":\"EPANIC\"}") &&
+                  says(c, "{\"name\":\"good\",\"ok\":true}");
+    uint64_t took = gee_now_ms() - start;
+    t_close(ctx, c);
+    T_EQ(failed, 2);
+    T_EQ(took, 0);
+    T_EQ(atomic_load(&runs), 4);
+}
+
+SITE(test_a_check_that_panics_has_failed, {"bad", 0, panics, NULL},
+     {"good", 0, settled, &always_good}, NO_MORE)
+
+static void test_a_check_can_be_asked_alone_body(gee_ctx *ctx, int port, gee_server *srv) {
+    t_conn *c = t_dial(port, 0);
+    (void)srv;
+    int good = t_get(ctx, c, "/readyz/good"), asked = atomic_load(&runs);
+    bool alone = says(c, "\"checks\":[{\"name\":\"good\",\"ok\":true}]");
+    uint64_t start = gee_now_ms();
+    int bad = t_get(ctx, c, "/readyz/slow");
+    uint64_t took = gee_now_ms() - start;
+    int none = t_get(ctx, c, "/readyz/nobody");
+    gee_set_ready(engine, false);
+    int lame = t_get(ctx, c, "/readyz/good");
+    t_close(ctx, c);
+    T_EQ(good, 200);
+    T_EQ(asked, 1);
+    T_CHECK(alone);
+    T_EQ(bad, 503);
+    T_EQ(took, 300);
+    T_EQ(none, 404);
+    T_EQ(lame, 503);
+}
+
+SITE(test_a_check_can_be_asked_alone, {"good", 0, settled, &always_good},
+     {"slow", 300, for_ever, NULL}, NO_MORE)
+
+/* What comes after its time is no answer, for nobody: not for who joined late either. */
+static void test_a_late_answer_is_none_body(gee_ctx *ctx, int port, gee_server *srv) {
+    t_conn *c = t_dial(port, 0), *d = t_dial(port, 0);
+    (void)srv;
+    int first = t_puts(ctx, c, "GET /readyz HTTP/1.1\r\nHost: t\r\n\r\n");
+    gee_sleep(ctx, 400);
+    uint64_t joined = gee_now_ms();
+    int second = t_get(ctx, d, "/readyz");
+    uint64_t took = gee_now_ms() - joined;
+    bool late_too = says(d, "\"error\":\"ETIMEDOUT\"");
+    first = first < 0 ? first : t_response(ctx, c);
+    t_close(ctx, c);
+    t_close(ctx, d);
+    T_EQ(first, 503);
+    T_EQ(second, 503);
+    T_EQ(took, 300);
+    T_CHECK(late_too);
+}
+
+SITE(test_a_late_answer_is_none, {"late", 500, late, NULL}, NO_MORE)
+
 struct asker {
     int port, status;
     gee_waitgroup *wg;
@@ -281,6 +362,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_failing_check_is_named),
     cmocka_unit_test(test_checks_run_together_and_time_out_together),
     cmocka_unit_test(test_a_check_that_hangs_costs_one_task),
+    cmocka_unit_test(test_a_check_that_panics_has_failed),
+    cmocka_unit_test(test_a_check_can_be_asked_alone),
+    cmocka_unit_test(test_a_late_answer_is_none),
     cmocka_unit_test(test_those_who_ask_together_share_one_run),
     cmocka_unit_test(test_a_run_outlives_who_asked),
     cmocka_unit_test(test_it_is_not_ready_while_it_is_said_not_to_be),

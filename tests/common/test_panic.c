@@ -240,6 +240,15 @@ static void fine(gee_req *req) {
     gee_string(req, 200, "fine\n");
 }
 
+/* The sub-tasks of those further in are owned by this ctx, and not by the request's. */
+static void with_a_ctx_of_its_own(gee_req *req) {
+    gee_ctx *before = gee_req_ctx(req), *own = gee_ctx_with_cancel(before);
+    gee_req_set_ctx(req, own);
+    gee_next(req);
+    gee_req_set_ctx(req, before);
+    gee_ctx_end(own);
+}
+
 static _Atomic int seen_status;
 
 static void watch(gee_req *req) {
@@ -263,6 +272,10 @@ static void routes(gee_group *root) {
     gee_use_recovery(g, NULL);
     gee_GET(g, "/now", before_any_byte);
     gee_GET(g, "/half", after_a_byte);
+    gee_group *nested = gee_group_new(root, "/nested");
+    gee_use(nested, with_a_ctx_of_its_own, NULL);
+    gee_use(nested, with_a_ctx_of_its_own, NULL);
+    gee_GET(nested, "/sub", in_a_sub_task);
     gee_group *own = gee_group_new(root, "/own");
     gee_use_recovery(own, answer);
     gee_GET(own, "/now", before_any_byte);
@@ -290,6 +303,7 @@ static void a_panic_is_a_500_and_the_connection_goes_on_body(gee_ctx *ctx, t_con
     T_EQ(ask(ctx, c, "/late"), 500);
     T_EQ(ask(ctx, c, "/sub"), 500);
     T_CHECK(strstr(said, "gee: panic: in a task\n"));
+    T_EQ(ask(ctx, c, "/nested/sub"), 500);
     T_EQ(t_get(ctx, c, "/fine"), 200); /* on the same connection */
 }
 

@@ -10,6 +10,7 @@
  * hide a failure: each life has a runtime of its own, which starts with empty ones.
  */
 #include "../fuzz/fuzz.h"
+#include "gee/audit.h"
 #include "gee/middleware.h"
 #include "gee/timeout.h"
 #include "runtime/park.h"
@@ -241,6 +242,11 @@ static void sub_tasks(gee_req *req) {
     gee_string(req, rc < 0 ? 503 : 200, "%d\n", rc);
 }
 
+static void who(gee_req *req) {
+    const gee_audit *a = gee_audit_of_ctx(gee_req_ctx(req));
+    gee_string(req, 200, "%s\n", a && a == gee_audit_of(req) ? a->user_id : "");
+}
+
 static int routes(gee_engine *e) {
     gee_group *root = gee_root(e);
     gee_use_request_id(root, NULL);
@@ -249,6 +255,9 @@ static int routes(gee_engine *e) {
     gee_use_timeout_with(limited, &(gee_timeout_options){.ms = 20, .log_fd = nowhere});
     gee_GET(limited, "/late", late);
     gee_GET(root, "/sub-tasks", sub_tasks);
+    gee_group *audited = gee_group_new(root, "/audited");
+    gee_use_audit(audited, &(gee_audit_options){.fd = nowhere});
+    gee_GET(audited, "/who", who);
     return gee_GET(root, "/contexts", contexts);
 }
 
@@ -351,6 +360,8 @@ static void torture(const char *request, const char *status, bool go_on) {
     X(a_large_response, "200", GET("/large", ""))                                              \
     X(a_redirect, "302", GET("/away?to=/x", ""))                                               \
     X(a_copy, "202", GET("/later/x?q=1", ""))                                                  \
+    X(an_audit, "200", GET("/audited/who", "X-User-ID: u\r\nX-Trace-ID: t\r\n"))               \
+    X(a_refused_audit, "400", GET("/audited/who", "X-User-ID: u\r\n"))                         \
     X(a_deadline, "504", GET("/limited/late", ""))                                             \
     X(sub_tasks, "200", GET("/sub-tasks", ""))                                                 \
     X(contexts_and_tasks, "200", GET("/contexts", ""))

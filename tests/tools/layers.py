@@ -20,7 +20,7 @@ HEADERS = {  # the public headers of each layer
     "http": "http.h config.h",
     "web": "engine.h req.h spawn.h sse.h json.h multipart.h cookie.h",
     "html": "html.h",
-    "middleware": "recovery.h middleware.h static.h gzip.h health.h timeout.h",
+    "middleware": "recovery.h middleware.h static.h gzip.h health.h timeout.h audit.h",
     "debug": "debug.h metrics.h gee.h",
 }
 PUBLIC = {name: layer for layer, names in HEADERS.items() for name in names.split()}

@@ -2,6 +2,7 @@
 #ifndef GEE_H
 #define GEE_H
 
+#include "gee/audit.h"
 #include "gee/chan.h"
 #include "gee/config.h"
 #include "gee/cookie.h"

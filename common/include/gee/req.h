@@ -19,7 +19,8 @@
 /* Ends when the request is over, its client is gone (cause UV_EOF: it closed its side;
  * UV_ECONNRESET, …), or the server shuts down (UV_ESHUTDOWN). */
 gee_ctx *gee_req_ctx(gee_req *req);
-/* The ctx for those who come after in the chain; a middleware puts the old one back. */
+/* The ctx for those who come after in the chain; a middleware puts the old one back, and then
+ * ends its own. */
 void gee_req_set_ctx(gee_req *req, gee_ctx *ctx);
 
 /*

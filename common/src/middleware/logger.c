@@ -6,6 +6,7 @@
  */
 #include "base/buf.h"
 #include "gee/middleware.h"
+#include "middleware/id.h"
 #include "middleware/own.h"
 #include "runtime/worker.h"
 #include "web/web.h"
@@ -58,12 +59,7 @@ static void put_time(gee_buf *out) {
 }
 
 static int status_of(const entry *e) {
-    const gee_exchange *x = &e->req->x;
-    if (!e->returned)
-        return 500;
-    if (x->conn->gone && x->conn->gone != UV_EOF && !x->on_wire)
-        return 499; /* nginx's; HTTP has none for it */
-    return gee_status_of(e->req);
+    return gee_status_at_end(e->req, e->returned);
 }
 
 static void put_line(gee_buf *out, const entry *e) {

@@ -1,6 +1,7 @@
 /* An id for each request: the client's if it is harmless, else a random one. */
 #include "gee/middleware.h"
 #include "gee/run.h"
+#include "middleware/id.h"
 #include "middleware/own.h"
 #include "runtime/worker.h"
 #include <inttypes.h>
@@ -11,18 +12,6 @@
 
 enum { MAX = 64 };
 static const char key[] = "gee.request_id";
-
-/* It goes into logs and headers of other systems: no byte that means something there. */
-static bool is_harmless(const char *id) {
-    static const char extra[] = "-_.:/+=";
-    size_t n = strlen(id);
-    for (const char *s = id; *s; s++) {
-        bool alnum = (*s >= '0' && *s <= '9') || ((*s | 32) >= 'a' && (*s | 32) <= 'z');
-        if (!alnum && strchr(extra, *s) == NULL)
-            return false;
-    }
-    return n > 0 && n <= MAX;
-}
 
 static void make(char *id, size_t size) {
     uint64_t n[2];
@@ -37,7 +26,7 @@ static void request_id(gee_req *req) {
     const gee_request_id_options *opt = gee_arg(req);
     const char *given = opt->distrust ? NULL : gee_header(req, opt->header);
     char made[33];
-    if (given == NULL || !is_harmless(given)) {
+    if (given == NULL || !gee_id_is_harmless(given, MAX, "-_.:/+=")) {
         make(made, sizeof(made));
         given = made;
     }

@@ -5,7 +5,10 @@ gee_ctx *gee_req_ctx(gee_req *req) {
     return req->ctx;
 }
 
+/* What stood for the request's ctx takes with it that a sub-task has panicked (gee/panic.h). */
 void gee_req_set_ctx(gee_req *req, gee_ctx *ctx) {
+    if (gee_ctx_cause(req->ctx) == GEE_EPANIC)
+        gee_ctx_cancel(req->x.ctx, GEE_EPANIC);
     req->ctx = ctx;
 }
 
