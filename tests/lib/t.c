@@ -23,6 +23,10 @@ int t_failed(void) {
     return failed_file != NULL;
 }
 
+void t_forgive(void) {
+    failed_file = NULL;
+}
+
 int t_streq(const char *a, const char *b) {
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
