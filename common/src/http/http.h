@@ -192,6 +192,9 @@ struct gee_conn {
     gee_timer timer;
     enum gee_deadline deadline;
     uint64_t deadline_ns, write_ns; /* a body may be read while a response is written */
+
+    uint64_t moved_ns; /* when a byte last went over it, in either direction */
+    size_t unsent;     /* of a write under way, as of then */
 };
 
 /* conn.c */
@@ -211,6 +214,9 @@ void gee_conn_unref(gee_conn *c);
 void gee_conn_lost(gee_conn *c, int err);
 /* Tells the exchange that its client has half-closed, if it has. */
 void gee_conn_tell_gone(gee_conn *c);
+/* When a byte last came or was taken by the client's side; of a write under way that is seen
+ * only by asking here. */
+uint64_t gee_conn_moved_ns(gee_conn *c);
 /* The client's address as text; "" when the connection is closed. */
 void gee_conn_peer(const gee_conn *c, char *buf, size_t size);
 
