@@ -242,11 +242,11 @@ static void refuse(gee_io *io) {
 }
 
 uint64_t gee_conn_moved_ns(gee_conn *c) {
-    size_t left = c->unsent > 0 && c->io ? c->io->ops->unsent(c->io) : c->unsent;
-    if (left < c->unsent) {
-        c->unsent = left;
+    size_t left = c->io ? c->io->ops->unsent(c->io) : 0;
+    bool taken = c->unsent == GEE_UNKNOWN ? left > 0 : left < c->unsent;
+    c->unsent = left;
+    if (taken)
         c->moved_ns = c->worker->now_ns;
-    }
     return c->moved_ns;
 }
 
