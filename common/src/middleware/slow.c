@@ -60,40 +60,45 @@ static void report(const watched *w) {
 
 static void watch(gee_ctx *ctx, void *arg) {
     watched *w = arg;
-    uint64_t ms = w->opt->after_ms;
+    uint64_t ms = w->opt->after_ms, every_ms = w->opt->every_ms;
     while (gee_sleep(ctx, ms) == 0) {
         report(w);
-        ms = w->opt->every_ms;
+        ms = every_ms;
     }
     gee_waitgroup_done(&w->watcher);
 }
 
-/* Without memory for it the request is served all the same, and not watched. */
-static void start(watched *w) {
-    w->end = gee_ctx_without_cancel(w->ctx);
-    if (w->end == NULL)
-        return;
-    gee_waitgroup_add(&w->watcher, 1);
-    if (gee_go(w->end, watch, w) < 0)
-        gee_waitgroup_done(&w->watcher);
+/* NULL: no memory; the request is served all the same, and not watched. */
+static watched *start(gee_req *req) {
+    watched *w = gee_alloc(req, sizeof(*w));
+    gee_ctx *end = gee_ctx_without_cancel(gee_req_ctx(req));
+    if (w && end) {
+        *w = (watched){.req = req,
+                       .ctx = gee_req_ctx(req),
+                       .task = gee_task_self(),
+                       .opt = gee_arg(req),
+                       .start_ns = gee_now_ns(),
+                       .end = end};
+        gee_waitgroup_add(&w->watcher, 1);
+        if (gee_go(end, watch, w) == 0)
+            return w;
+    }
+    gee_ctx_end(end);
+    return NULL;
 }
 
-static void end_and_join(void *arg) {
+static void request_over(void *arg) {
     watched *w = arg;
-    if (w->end)
-        gee_ctx_end(w->end);
+    if (w == NULL)
+        return;
+    gee_ctx_end(w->end);
     gee_waitgroup_wait(NULL, &w->watcher);
 }
 
 static void slow_log(gee_req *req) {
-    watched w = {.req = req,
-                 .ctx = gee_req_ctx(req),
-                 .task = gee_task_self(),
-                 .opt = gee_arg(req),
-                 .start_ns = gee_now_ns()};
     gee_cleanup over;
-    start(&w);
-    gee_cleanup_push(&over, end_and_join, &w);
+    watched *w = start(req);
+    gee_cleanup_push(&over, request_over, w);
     gee_next(req);
     gee_cleanup_pop(&over, true);
 }
