@@ -82,7 +82,7 @@ static void jobs(gee_req *req) {
     gee_workpool *p = gee_workpool_new(ctx, &((gee_workpool_options){.tasks = TASKS}));
     for (int i = 0; i < JOBS; i++)
         gee_workpool_submit(ctx, p, &(gee_job){.fn = tick});
-    gee_ctx *limit = gee_ctx_with_timeout(ctx, 200);
+    gee_ctx *limit = gee_ctx_with_timeout(ctx, 400);
     int rc = gee_workpool_shutdown(limit, p, GEE_WORKPOOL_DRAIN);
     gee_ctx_end(limit);
     gee_string(req, 200, "%s\n", rc < 0 ? uv_err_name(rc) : "done");

@@ -96,7 +96,7 @@ static void pool_task(gee_ctx *ctx, void *arg) {
     gee_workpool *p = arg;
     (void)ctx;
     for (int k = 0; k >= 0;) {
-        gee_job job;
+        gee_job job = {0};
         gee_case cases[] = {
             [JOB] = {GEE_RECV, p->jobs, &job, 0}, [TICK] = {GEE_RECV, p->ticks, NULL, 0}};
         k = gee_select(NULL, cases, 2);

@@ -94,7 +94,7 @@ static void drop_queued(gee_workpool *p) {
 static void pool_task(gee_ctx *ctx, void *arg) {
     gee_workpool *p = arg;
     for (;;) {
-        gee_job job;
+        gee_job job = {0};
         gee_case cases[] = {
             [JOB] = {GEE_RECV, p->jobs, &job, 0}, [TICK] = {GEE_RECV, p->ticks, NULL, 0}};
         int k = gee_select(ctx, cases, 2);

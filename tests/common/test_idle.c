@@ -255,7 +255,7 @@ static void huge(gee_req *req) {
 }
 
 static void impatient(gee_group *r) {
-    gee_use_idle_timeout(r, 400);
+    gee_use_idle_timeout(r, 600);
     gee_GET(r, "/huge", huge);
     gee_GET(r, "/computes", computes);
     gee_GET(r, "/hello", hello);
@@ -267,7 +267,7 @@ struct reader {
     int pauses;
 };
 
-/* Stops for 100 ms after each 200 KB, which libuv's one write of 256 KiB is not done by. */
+/* Stops for 150 ms after each 200 KB, which libuv's one write of 256 KiB is not done by. */
 static void reads_slowly(void *arg) {
     struct reader *r = arg;
     char buf[20 * 1000];
@@ -276,8 +276,8 @@ static void reads_slowly(void *arg) {
     for (ssize_t n; (n = recv(fd, buf, sizeof(buf), 0)) > 0;) {
         size_t before = r->got / 200000;
         r->got += (size_t)n;
-        if (r->got / 200000 != before && r->pauses++ < 15)
-            usleep(100 * 1000);
+        if (r->got / 200000 != before && r->pauses++ < 12)
+            usleep(150 * 1000);
     }
     close(fd);
 }
