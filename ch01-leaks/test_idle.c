@@ -3,6 +3,7 @@
  * broken variant, the fixed one and each decoy; what a test reports says which of them it met.
  */
 #include "gee/middleware.h"
+#include "t_census.h"
 #include "t_client.h"
 #include "t_site.h"
 #include <stdio.h>
@@ -96,9 +97,24 @@ static void test_timer_never_stopped_real(void **state) {
     t_site_real(1, &(t_site){routes, timer_never_stopped_real, NULL, 0});
 }
 
+/* --- make census: it looks a minute later, when those of half a minute have rung --- */
+
+static void patient_routes(gee_group *r) {
+    gee_use_idle_timeout(r, 10 * IDLE_MS);
+    gee_GET(r, "/hello", hello);
+}
+
+static void visitor(gee_ctx *ctx, int port, int i) {
+    (void)i;
+    visit(ctx, port, 1);
+}
+
+T_CENSUS(timer_never_stopped, patient_routes, visitor)
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_timer_never_stopped),
     cmocka_unit_test(test_timer_never_stopped_real),
+    cmocka_unit_test(census_timer_never_stopped),
 };
 
 T_MAIN(tests)

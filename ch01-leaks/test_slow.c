@@ -3,6 +3,7 @@
  * the broken variant, the fixed one and each decoy; what a test reports says which of them it met.
  */
 #include "gee/middleware.h"
+#include "t_census.h"
 #include "t_client.h"
 #include "t_left.h"
 #include "t_site.h"
@@ -78,9 +79,21 @@ static void test_handler_spawns_forever_real(void **state) {
     t_site_real(1, &(t_site){routes, handler_spawns_forever_real, NULL, 0});
 }
 
+/* --- make census --- */
+
+static void visitor(gee_ctx *ctx, int port, int i) {
+    t_conn *c = t_dial(port, 0);
+    (void)i;
+    t_get(ctx, c, "/hello");
+    t_close(ctx, c);
+}
+
+T_CENSUS(handler_spawns_forever, routes, visitor)
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_handler_spawns_forever),
     cmocka_unit_test(test_handler_spawns_forever_real),
+    cmocka_unit_test(census_handler_spawns_forever),
 };
 
 T_MAIN(tests)

@@ -2,6 +2,7 @@
  * Chapter 1, wait-no-exit: a pool whose tasks do not leave. The same source is linked over the
  * broken variant, the fixed one and each decoy; what a test reports says which of them it met.
  */
+#include "t_census.h"
 #include "t_client.h"
 #include "t_left.h"
 #include "t_site.h"
@@ -117,9 +118,21 @@ static void test_wait_no_exit_real(void **state) {
     t_site_real(1, &(t_site){routes, wait_no_exit_real, NULL, 0});
 }
 
+/* --- make census --- */
+
+static void visitor(gee_ctx *ctx, int port, int i) {
+    t_conn *c = t_dial(port, 0);
+    (void)i;
+    t_ask(ctx, c, "POST", "/jobs", "Content-Length: 0\r\n");
+    t_close(ctx, c);
+}
+
+T_CENSUS(wait_no_exit, routes, visitor)
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_wait_no_exit),
     cmocka_unit_test(test_wait_no_exit_real),
+    cmocka_unit_test(census_wait_no_exit),
 };
 
 T_MAIN(tests)

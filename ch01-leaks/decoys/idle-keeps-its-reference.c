@@ -11,7 +11,7 @@
 typedef struct watch {
     gee_ctx *ctx; /* of the request; a reference */
     uint64_t ms;
-    _Atomic(gee_conn *) conn;   /* NULL: the request is over */
+    _Atomic(gee_req *) req;     /* NULL: it is over */
     _Atomic(gee_after *) timer; /* NULL: none is armed */
     _Atomic bool silent;        /* it was, and the request has been ended */
     _Atomic int refs;
@@ -52,7 +52,8 @@ static void end_request(watch *w, gee_conn *c, int cause) {
 
 static void look(void *arg) {
     watch *w = arg;
-    gee_conn *c = atomic_load(&w->conn);
+    gee_req *req = atomic_load(&w->req);
+    gee_conn *c = req ? req->x.conn : NULL; /* now: a late request is taken off its own */
     gee_after *own = atomic_exchange(&w->timer, NULL);
     uint64_t ms = c ? left_ms(w, c) : 0;
     if (own)
@@ -70,7 +71,7 @@ static watch *watch_new(gee_req *req, uint64_t ms) {
         return NULL;
     w->ctx = gee_ctx_ref(gee_req_ctx(req));
     w->ms = ms;
-    atomic_init(&w->conn, req->x.conn);
+    atomic_init(&w->req, req);
     atomic_init(&w->refs, 1);
     if (arm(w, ms))
         return w;
@@ -81,7 +82,7 @@ static watch *watch_new(gee_req *req, uint64_t ms) {
 static void request_over(void *arg) {
     watch *w = arg;
     gee_after *timer = atomic_exchange(&w->timer, NULL);
-    atomic_store(&w->conn, NULL);
+    atomic_store(&w->req, NULL);
     if (timer)
         gee_after_stop(timer);
     watch_unref(w);

@@ -1,8 +1,7 @@
 /*
  * DECOY, a repair that is wrong: the watcher is told to end, and nobody waits until it has. It
- * looks at the request and at its task, and both may be gone when it runs the next time: when
- * its tick comes in the same moment as the end, or when the request was over before the
- * watcher has run at all.
+ * looks at the request and at its task, and both may be gone when it runs the next time. It
+ * looks once more if its tick comes in the same moment as the end.
  */
 #include "base/buf.h"
 #include "gee/middleware.h"

@@ -1,5 +1,6 @@
 /* The idle timeout: what counts as silence, what becomes of the request, and what is left. */
 #include "gee/middleware.h"
+#include "gee/timeout.h"
 #include "t_client.h"
 #include "t_site.h"
 #include <stdatomic.h>
@@ -234,6 +235,40 @@ static void test_nothing_is_left_body(gee_ctx *ctx, t_conn *c, int port) {
 
 T_SITE(test_nothing_is_left, routes)
 
+/* --- a request that its deadline has taken off its connection: it is watched where it is now ---
+ */
+
+static void is_deaf(gee_req *req) {
+    gee_sleep(NULL, 5000);
+    gee_string(req, 200, "nobody");
+}
+
+static void late_routes(gee_group *r) {
+    gee_group *in = gee_group_new(r, "/in"), *out = gee_group_new(r, "/out");
+    gee_use_timeout_with(in, &(gee_timeout_options){.ms = 500, .log_fd = -1});
+    gee_use_idle_timeout(in, IDLE_MS);
+    gee_use_idle_timeout(out, IDLE_MS);
+    gee_use_timeout_with(out, &(gee_timeout_options){.ms = 500, .log_fd = -1});
+    gee_GET(in, "/deaf", is_deaf);
+    gee_GET(out, "/deaf", is_deaf);
+    gee_GET(r, "/slow", just_as_long);
+}
+
+static void test_a_late_request_body(gee_ctx *ctx, t_conn *c, int port) {
+    for (int i = 0; i < 2; i++) {
+        uint64_t start = gee_now_ms();
+        T_EQ(t_get(ctx, c, i ? "/in/deaf" : "/out/deaf"), 504);
+        T_EQ(gee_now_ms() - start, 500);
+        T_EQ(t_get(ctx, c, "/slow"), 200); /* the next one is not ended for it */
+        t_conn *d = t_dial(port, 0);
+        T_EQ(t_get(ctx, d, i ? "/in/deaf" : "/out/deaf"), 504);
+        t_close(ctx, d); /* and its connection may go before it does */
+        T_RC(gee_sleep(ctx, 10000), 0);
+    }
+}
+
+T_SITE(test_a_late_request, late_routes)
+
 static void test_options(void **state) {
     (void)state;
     gee_engine *e = gee_engine_new();
@@ -312,6 +347,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_client_that_takes_it_slowly),
     cmocka_unit_test(test_streams),
     cmocka_unit_test(test_nothing_is_left),
+    cmocka_unit_test(test_a_late_request),
     cmocka_unit_test(test_options),
     cmocka_unit_test(test_real),
 };
