@@ -67,6 +67,39 @@ static void audited_routes(gee_group *root) {
     gee_GET(v1, "/user", user);
 }
 
+/* --- wait-no-exit --- */
+
+static void crunch(gee_ctx *ctx, void *arg) {
+    (void)arg;
+    gee_sleep(ctx, 100);
+}
+
+/* Six jobs on three tasks, and the shutdown of their pool, for which there are 3 s. */
+static void jobs(gee_req *req) {
+    gee_ctx *ctx = gee_req_ctx(req), *limit = gee_ctx_with_timeout(ctx, 3000);
+    gee_workpool *p = gee_workpool_new(ctx, &((gee_workpool_options){.tasks = 3}));
+    uint64_t start = gee_now_ms();
+    int rc = limit && p ? 0 : UV_ENOMEM;
+    for (int i = 0; rc == 0 && i < 6; i++)
+        rc = gee_workpool_submit(ctx, p, &(gee_job){.fn = crunch});
+    if (p)
+        rc = gee_workpool_shutdown(limit, p, GEE_WORKPOOL_DRAIN);
+    gee_ctx_end(limit);
+    gee_string(req, 200, "six jobs and the end of their pool: %.1f s, %s\n",
+               (double)(gee_now_ms() - start) / 1e3, rc < 0 ? uv_strerror(rc) : "all done");
+}
+
+/* --- handler-spawns-forever, timer-never-stopped --- */
+
+static void hello(gee_req *req) {
+    gee_string(req, 200, "hello\n");
+}
+
+static void report(gee_req *req) {
+    if (gee_sleep(gee_req_ctx(req), 2500) == 0)
+        gee_string(req, 200, "the report\n");
+}
+
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 1, leaks. Try:\n"
@@ -76,6 +109,9 @@ static void index_page(gee_req *req) {
                "  /user, /api/user, /api/v1/user   the same in no, one and two groups, audited\n"
                /* handle-unclosed */
                "  Ctrl-C        its last words, and its exit status\n"
+               "  /jobs         (POST) six jobs on a pool of three tasks\n"
+               "  /slow/hello, /slow/report   requests that the slow log watches\n"
+               "  /idle-timeout/hello         one that may be silent for 30 s\n"
                "  /debug/tasks  what every task of this server does\n");
 }
 
@@ -90,6 +126,14 @@ int main(void) {
     gee_GET(root, "/idle", idle);
     gee_static(root, "/docs", "docs", NULL); /* of the directory in which make runs it */
     audited_routes(root);
+    gee_POST(root, "/jobs", jobs);
+    gee_group *slow = gee_group_new(root, "/slow");
+    gee_use_slow_log(slow, NULL);
+    gee_GET(slow, "/hello", hello);
+    gee_GET(slow, "/report", report);
+    gee_group *idle_timeout = gee_group_new(root, "/idle-timeout");
+    gee_use_idle_timeout(idle_timeout, 30000);
+    gee_GET(idle_timeout, "/hello", hello);
     gee_debug_routes(root);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);
     gee_engine_free(e);

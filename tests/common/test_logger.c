@@ -1,44 +1,12 @@
 /* The access log, request ids, and gee_engine_default: what is written, and what cannot be. */
 #include "gee/middleware.h"
 #include "gee/panic.h"
+#include "t_log.h"
 #include "t_site.h"
-#include <fcntl.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static int log_fd; /* of a file without a name */
-
-/* What was logged since the last time. */
-static const char *logged(void) {
-    static char text[8192];
-    off_t n = lseek(log_fd, 0, SEEK_CUR);
-    ssize_t got = pread(log_fd, text, sizeof(text) - 1, 0);
-    text[got > 0 ? got : 0] = '\0';
-    if (n < 0 || ftruncate(log_fd, 0) != 0 || lseek(log_fd, 0, SEEK_SET) != 0)
-        text[0] = '\0';
-    return text;
-}
-
-static bool matches(const char *text, const char *pattern) {
-    regex_t re;
-    if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-        return false;
-    bool yes = regexec(&re, text, 0, NULL, 0) == 0;
-    regfree(&re);
-    return yes;
-}
-
-#define T_LOGGED(pattern)                                       \
-    do {                                                        \
-        const char *text_ = logged();                           \
-        if (!matches(text_, pattern))                           \
-            T_FAIL("\"%s\" does not match %s", text_, pattern); \
-    } while (0)
-
-#define TIME " \\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]{8} \\+0000\\] "
 
 static void hello(gee_req *req) {
     gee_string(req, 200, "hello");
@@ -64,7 +32,7 @@ static void id(gee_req *req) {
 
 static void routes_with(gee_group *r, enum gee_log_format format) {
     static const gee_account accounts[] = {{"ann \"x\"\\", "pw"}, {NULL, NULL}};
-    gee_use_logger(r, &(gee_logger_options){.format = format, .fd = log_fd});
+    gee_use_logger(r, &(gee_logger_options){.format = format, .fd = t_log_fd});
     gee_use_request_id(r, NULL);
     gee_GET(r, "/hello", hello);
     gee_GET(r, "/fails", fails);
@@ -91,7 +59,7 @@ static void gee_format(gee_group *r) {
 static void test_common_format_body(gee_ctx *ctx, t_conn *c, int port) {
     (void)port;
     T_EQ(t_get(ctx, c, "/hello?a=1"), 200);
-    T_LOGGED("^[^ ]+ - -" TIME "\"GET /hello\\?a=1 HTTP/1\\.1\" 200 5\n$");
+    T_LOGGED("^[^ ]+ - -" T_LOG_TIME "\"GET /hello\\?a=1 HTTP/1\\.1\" 200 5\n$");
     T_EQ(t_get(ctx, c, "/nothing"), 404);
     T_LOGGED("\"GET /nothing HTTP/1\\.1\" 404 [0-9]+\n$");
     T_EQ(t_get(ctx, c, "/fails"), 418);
@@ -99,9 +67,9 @@ static void test_common_format_body(gee_ctx *ctx, t_conn *c, int port) {
     T_EQ(t_ask(ctx, c, "POST", "/hello", "Content-Length: 0\r\n"), 405);
     T_LOGGED("\"POST /hello HTTP/1\\.1\" 405 ");
     T_EQ(t_ask(ctx, c, "GET", "/auth/hello", "Authorization: Basic YW5uICJ4Ilw6cHc=\r\n"), 200);
-    T_LOGGED("^[^ ]+ - ann \\\\\"x\\\\\"\\\\\\\\" TIME);
+    T_LOGGED("^[^ ]+ - ann \\\\\"x\\\\\"\\\\\\\\" T_LOG_TIME);
     T_EQ(t_ask(ctx, c, "GET", "/auth/hello", ""), 401);
-    T_LOGGED("^[^ ]+ - -" TIME "\"GET /auth/hello HTTP/1\\.1\" 401 ");
+    T_LOGGED("^[^ ]+ - -" T_LOG_TIME "\"GET /auth/hello HTTP/1\\.1\" 401 ");
 }
 
 T_SITE(test_common_format, common)
@@ -139,7 +107,7 @@ static void test_gee_format_body(gee_ctx *ctx, t_conn *c, int port) {
     T_EQ(t_ask(ctx, c, "GET", "/naps", "X-Request-ID: abc-1\r\n"), 200);
     T_LOGGED("200 4 \"-\" \"-\" abc-1 1500\\.[0-9]{3}\n$");
     T_EQ(t_get(ctx, c, "/hello"), 200);
-    snprintf(line, sizeof(line), "%s", logged());
+    snprintf(line, sizeof(line), "%s", t_logged());
     T_CHECK(strstr(line, t_field(c, "x-request-id")));
 }
 
@@ -159,7 +127,7 @@ static void test_how_requests_end_body(gee_ctx *ctx, t_conn *c, int port) {
     t_puts(ctx, d, "GET /bad\r\n\r\n");
     t_all(ctx, d);
     t_close(ctx, d);
-    T_STR(logged(), ""); /* no middleware sees it */
+    T_STR(t_logged(), ""); /* no middleware sees it */
 }
 
 T_SITE(test_how_requests_end, common)
@@ -184,12 +152,12 @@ static void test_ids_body(gee_ctx *ctx, t_conn *c, int port) {
     for (size_t i = 0; i < sizeof(replaced) / sizeof(*replaced); i++) {
         snprintf(lines, sizeof(lines), "X-Request-ID: %s\r\n", replaced[i]);
         T_EQ(t_ask(ctx, c, "GET", "/id", lines), 200);
-        T_CHECK(matches(t_body(c), "^[0-9a-f]{32}$"));
+        T_CHECK(t_matches(t_body(c), "^[0-9a-f]{32}$"));
         T_STR(t_field(c, "x-request-id"), t_body(c));
         T_CHECK(strcmp(t_body(c), last) != 0);
         snprintf(last, sizeof(last), "%s", t_body(c));
     }
-    logged();
+    t_logged();
 }
 
 T_SITE(test_ids, common)
@@ -202,7 +170,7 @@ static void own_ids(gee_group *r) {
 static void test_ids_of_our_own_body(gee_ctx *ctx, t_conn *c, int port) {
     (void)port;
     T_EQ(t_ask(ctx, c, "GET", "/id", "X-Trace: theirs\r\n"), 200);
-    T_CHECK(matches(t_body(c), "^[0-9a-f]{32}$"));
+    T_CHECK(t_matches(t_body(c), "^[0-9a-f]{32}$"));
     T_STR(t_field(c, "x-trace"), t_body(c));
     T_STR(t_field(c, "x-request-id"), NULL);
 }
@@ -250,17 +218,6 @@ static void test_default_logs_and_recovers(void **state) {
     assert_non_null(strstr(text, "\"GET /hello HTTP/1.1\" 200 5 \"-\" \"-\"\n"));
 }
 
-static int open_log(void **state) {
-    (void)state;
-    log_fd = open("/tmp", O_TMPFILE | O_RDWR | O_APPEND, 0600);
-    return log_fd < 0;
-}
-
-static int close_log(void **state) {
-    (void)state;
-    return close(log_fd);
-}
-
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_common_format),       cmocka_unit_test(test_combined_format),
     cmocka_unit_test(test_nothing_is_injected), cmocka_unit_test(test_gee_format),
@@ -268,8 +225,4 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_ids_of_our_own),      cmocka_unit_test(test_default_logs_and_recovers),
 };
 
-int main(int argc, char **argv) {
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests(tests, open_log, close_log);
-}
+T_LOG_MAIN(tests)

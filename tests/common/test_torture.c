@@ -247,6 +247,27 @@ static void who(gee_req *req) {
     gee_string(req, 200, "%s\n", a && a == gee_audit_of(req) ? a->user_id : "");
 }
 
+static void count_job(gee_ctx *ctx, void *arg) {
+    gee_sleep(ctx, 1);
+    add_one(arg);
+}
+
+/* What was taken is run or dropped, and whatever could be started is joined. */
+static void a_pool(gee_req *req) {
+    _Atomic int n = 0, ticks = 0;
+    gee_job job = {count_job, add_one, &n};
+    gee_workpool_options opt = {.tasks = 2, .tick = count_job, .tick_arg = &ticks, .tick_ms = 1};
+    gee_workpool *p = gee_workpool_new(fns(req), &opt);
+    int taken = 0;
+    for (int i = 0; p && i < 3; i++)
+        taken += gee_workpool_submit(fns(req), p, &job) == 0;
+    if (p)
+        gee_workpool_shutdown(fns(req), p, GEE_WORKPOOL_DRAIN);
+    if (p && atomic_load(&n) != taken)
+        t_fail(__FILE__, __LINE__, "of %d jobs %d came to an end", taken, atomic_load(&n));
+    gee_string(req, p ? 200 : 503, "%d\n", taken);
+}
+
 static int routes(gee_engine *e) {
     gee_group *root = gee_root(e);
     gee_use_request_id(root, NULL);
@@ -258,6 +279,13 @@ static int routes(gee_engine *e) {
     gee_group *audited = gee_group_new(root, "/audited");
     gee_use_audit(audited, &(gee_audit_options){.fd = nowhere});
     gee_GET(audited, "/who", who);
+    gee_group *watched = gee_group_new(root, "/watched");
+    if (watched == NULL)
+        return UV_ENOMEM;
+    gee_use_slow_log(watched, NULL);
+    gee_use_idle_timeout(watched, 1000);
+    gee_GET(watched, "/contexts", contexts);
+    gee_GET(root, "/pool", a_pool);
     return gee_GET(root, "/contexts", contexts);
 }
 
@@ -364,7 +392,9 @@ static void torture(const char *request, const char *status, bool go_on) {
     X(a_refused_audit, "400", GET("/audited/who", "X-User-ID: u\r\n"))                         \
     X(a_deadline, "504", GET("/limited/late", ""))                                             \
     X(sub_tasks, "200", GET("/sub-tasks", ""))                                                 \
-    X(contexts_and_tasks, "200", GET("/contexts", ""))
+    X(contexts_and_tasks, "200", GET("/contexts", ""))                                         \
+    X(a_watched_request, "200", GET("/watched/contexts", ""))                                  \
+    X(a_pool_of_tasks, "200", GET("/pool", ""))
 
 #define X(name, status, request)                                                      \
     static void test_each_allocation_of_##name##_may_fail(void **state) {             \

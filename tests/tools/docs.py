@@ -42,7 +42,7 @@ def links(doc, text):
 def quoted_lines(text):
     for m in QUOTE.finditer(text):
         name, number = m["parked"] or m["created"], int(m["at"] or m["by"])
-        expected = PARKS.get(m["reason"], "gee_") if m["reason"] else "gee_(req_)?go|GEE_HERE"
+        expected = PARKS.get(m["reason"], "gee_") if m["reason"] else "gee_(req_)?go|gee_workpool_new|GEE_HERE"
         path = ROOT / name
         lines = path.read_text().splitlines() if path.exists() else []
         line = lines[number - 1] if number <= len(lines) else ""

@@ -32,7 +32,7 @@ VARIES = [(re.compile(p, re.M), to) for p, to in (
     (r"\b\d+\.\d+ s\b", "T s"), (r"\b\d+\.\d{4,}\b", "T"), (r"\b\d+\.\d+ ms\b", "T ms"),
     (r"\btask \d+ *", "task N "), (r"(127\.0\.0\.1|localhost):\d+", r"\1:P"),
     (r"\bhandles \d+ fds \d+", "handles N fds N"), (r"\bbytes \d+", "bytes N"),
-    (r"0x[0-9a-f]+", "0xA"), (r"^==\d+==", "==P=="), (r"\bpid \d+", "pid P"),
+    (r"0x[0-9a-f]+", "0xA"), (r"\[\d\d/\w{3}/\d{4}:[\d:]{8} \+0000\]", "[DATE]"), (r"^==\d+==", "==P=="), (r"\bpid \d+", "pid P"),
     (r"[ \t]+$", ""))]
 
 

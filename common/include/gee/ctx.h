@@ -73,13 +73,18 @@ bool gee_ctx_deadline(const gee_ctx *ctx, uint64_t *deadline_ns);
 int gee_ctx_wait_at(gee_ctx *ctx, gee_site site);
 
 /*
- * Runs fn(arg) in a task of its own, owned by gee_background(), once ctx has
- * ended; at once if it has. Returns a handle, or NULL: no memory, fn will not run.
- * gee_after_stop frees the handle, so call it once; true: fn was stopped and
- * will never run; false: it was started, and may still be running.
+ * Runs fn(arg) in a task of its own, owned by gee_background(): gee_ctx_after_func once ctx has
+ * ended, at once if it has; gee_after_ms when so many ms are over (Go's time.AfterFunc). The
+ * task is one of the worker that calls. Returns a handle, or NULL: no memory, fn will not run.
+ *
+ * gee_after_stop frees the handle, so call it once, on any worker; true: fn was stopped and
+ * will never run; false: it was started, and may still be running. A timer that nobody stops
+ * holds what arg points to until its time is over; it does not keep the runtime from
+ * ending, and what is armed then never runs.
  */
 typedef struct gee_after gee_after;
 gee_after *gee_ctx_after_func(gee_ctx *ctx, void (*fn)(void *arg), void *arg);
+gee_after *gee_after_ms(uint64_t ms, void (*fn)(void *arg), void *arg);
 bool gee_after_stop(gee_after *after);
 
 #endif

@@ -29,5 +29,6 @@
 #include "gee/sync.h"
 #include "gee/task.h"
 #include "gee/timeout.h"
+#include "gee/workpool.h"
 
 #endif

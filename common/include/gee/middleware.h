@@ -1,5 +1,6 @@
 /*
- * Middlewares for every server: access log, request id, basic auth, CORS, body limit, rate limit.
+ * Middlewares for every server: access log, slow log, request id, basic auth, CORS, body limit,
+ * rate limit, idle timeout.
  *
  * Each gee_use_… adds one to a group, for the routes that are registered after it; it
  * copies what it is given (strings too) and leaves the copy to the engine. opt may be
@@ -36,6 +37,25 @@ typedef struct gee_logger_options {
  * that were refused before they were routed (docs/http.md) reach no middleware and no log.
  */
 int gee_use_logger(gee_group *g, const gee_logger_options *opt);
+
+/* --- slow log --- */
+
+typedef struct gee_slow_log_options {
+    uint64_t after_ms; /* 0: 1,000 */
+    uint64_t every_ms; /* 0: 10,000 */
+    int fd;            /* 0: stderr; as for the access log */
+} gee_slow_log_options;
+
+/*
+ * Says of a request that has been running for after_ms, and again every every_ms while it
+ * does: since when, and where its task is parked, as /debug/tasks does, so that what
+ * is stuck is in the log before anybody asks:
+ *   gee: slow [time] "GET /report" 1.0 s: task 7, sleep 1.0 s at report.c:41
+ * If the ctx of the request has ended meanwhile, that, and why; and the request's id. It costs a
+ * task, a ctx and a timer a request, which are gone when the handlers behind it have ended,
+ * however they end.
+ */
+int gee_use_slow_log(gee_group *g, const gee_slow_log_options *opt);
 
 /* --- request id --- */
 
@@ -124,5 +144,21 @@ typedef struct gee_rate_limit_options {
  * all workers together. It has no task and no timer: a bucket is filled when it is asked.
  */
 int gee_use_rate_limit(gee_group *g, const gee_rate_limit_options *opt);
+
+/* --- idle timeout --- */
+
+/*
+ * Ends a request over whose connection no byte has gone, in either direction, for ms (more
+ * than 0): its ctx is cancelled with the cause UV_ETIMEDOUT. A client that has stalled in the
+ * middle of its body gets a 408; else what the handlers then answer is sent, and if they
+ * answer nothing, or what they answer is not taken, the connection is cut.
+ *
+ * Nobody asks whose fault the silence is: a handler that computes for so long before it
+ * writes anything is ended too. A stream keeps going by its heartbeat (gee_sse_heartbeat).
+ * A timer looks when the time could be over, so a byte costs nothing. What a client takes
+ * of bytes that are on their way already is seen only then: one that takes nothing is
+ * ended within twice the time.
+ */
+int gee_use_idle_timeout(gee_group *g, uint64_t ms);
 
 #endif

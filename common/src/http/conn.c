@@ -109,6 +109,8 @@ static void client_gone(gee_conn *c, int err) {
 
 static void on_read(gee_io *io, ssize_t n, const char *data) {
     gee_conn *c = io->data;
+    if (n > 0)
+        c->moved_ns = c->worker->now_ns;
     if (n < 0)
         client_gone(c, (int)n);
     else if (!c->lingering && !c->broken)
@@ -203,6 +205,7 @@ gee_conn *gee_conn_new(gee_server_part *part) {
     c->worker = part->worker;
     c->refs = 1;
     c->deadline_ns = c->write_ns = GEE_FAR_NS;
+    c->moved_ns = c->worker->now_ns;
     gee_list_push(&part->conns, &c->link);
     gee_count(GEE_COUNT_CONNS, 1);
     atomic_fetch_add_explicit(&part->srv->refs, 1, memory_order_relaxed);
@@ -236,6 +239,15 @@ static void refuse(gee_io *io) {
     static const gee_io_handler nobody = {.on_close = on_refused};
     io->handler = &nobody;
     io->ops->close(io);
+}
+
+uint64_t gee_conn_moved_ns(gee_conn *c) {
+    size_t left = c->io ? c->io->ops->unsent(c->io) : 0;
+    bool taken = c->unsent == GEE_UNKNOWN ? left > 0 : left < c->unsent;
+    c->unsent = left;
+    if (taken)
+        c->moved_ns = c->worker->now_ns;
+    return c->moved_ns;
 }
 
 void gee_conn_peer(const gee_conn *c, char *buf, size_t size) {

@@ -37,6 +37,8 @@ enum {
     GEE_LINGER_MS = 1000,         /* for a client to read the last response */
 };
 
+#define GEE_UNKNOWN SIZE_MAX
+
 typedef struct gee_conn gee_conn;
 
 typedef struct gee_field {
@@ -192,6 +194,9 @@ struct gee_conn {
     gee_timer timer;
     enum gee_deadline deadline;
     uint64_t deadline_ns, write_ns; /* a body may be read while a response is written */
+
+    uint64_t moved_ns; /* when a byte last went over it, in either direction */
+    size_t unsent;     /* when it was last asked; GEE_UNKNOWN: more has been written since */
 };
 
 /* conn.c */
@@ -211,6 +216,12 @@ void gee_conn_unref(gee_conn *c);
 void gee_conn_lost(gee_conn *c, int err);
 /* Tells the exchange that its client has half-closed, if it has. */
 void gee_conn_tell_gone(gee_conn *c);
+/*
+ * When a byte last went over it, in either direction. What the client takes of bytes that are on
+ * their way is only seen by asking here: in time when it has taken some since the last
+ * time; the first time after a write it gets the benefit of the doubt.
+ */
+uint64_t gee_conn_moved_ns(gee_conn *c);
 /* The client's address as text; "" when the connection is closed. */
 void gee_conn_peer(const gee_conn *c, char *buf, size_t size);
 

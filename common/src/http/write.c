@@ -38,6 +38,7 @@ static int write_piece(gee_ctx *ctx, gee_conn *c, uv_buf_t piece, gee_site site)
         return rc;
     gee_park_init(&park);
     c->writer = &park;
+    c->unsent = GEE_UNKNOWN;
     gee_conn_write_deadline(c, c->part->srv->limits.write_ms);
     int index = gee_park_wait_ctx(&park, ctx, GEE_WAIT_IO_WRITE, site, &err);
     c->writer = NULL;
@@ -68,6 +69,8 @@ static int write_rest(gee_ctx *ctx, gee_conn *c, struct rest *r, gee_site site) 
         }
         if (n < 0)
             return (int)n;
+        c->moved_ns = c->worker->now_ns;
+        c->unsent = GEE_UNKNOWN;
         advance(r, (size_t)n);
     }
     return 0;

@@ -7,13 +7,11 @@
 #include "base/buf.h"
 #include "gee/middleware.h"
 #include "middleware/id.h"
+#include "middleware/line.h"
 #include "middleware/own.h"
-#include "runtime/worker.h"
 #include "web/web.h"
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 typedef struct entry {
@@ -23,21 +21,9 @@ typedef struct entry {
     bool returned;
 } entry;
 
-static void put_escaped(gee_buf *out, const char *s) {
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            gee_buf_printf(out, "\\%c", c);
-        else if (c < ' ' || c >= 0x7f)
-            gee_buf_printf(out, "\\x%02x", c);
-        else
-            gee_buf_append(out, s, 1);
-    }
-}
-
 static void put_quoted(gee_buf *out, const char *s) {
     gee_buf_append(out, " \"", 2);
-    put_escaped(out, s ? s : "-");
+    gee_log_escaped(out, s ? s : "-");
     gee_buf_append(out, "\"", 1);
 }
 
@@ -47,15 +33,6 @@ static void put_host(gee_buf *out, const char *remote) {
     const char *from = remote + v6;
     size_t n = strcspn(from, v6 ? "]" : ":");
     gee_buf_printf(out, "%.*s", n ? (int)n : 1, n ? from : "-");
-}
-
-static void put_time(gee_buf *out) {
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    time_t now = (time_t)(gee_wall_ms() / 1000);
-    struct tm tm;
-    gmtime_r(&now, &tm);
-    gee_buf_printf(out, " [%02d/%.3s/%04d:%02d:%02d:%02d +0000]", tm.tm_mday,
-                   months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 static int status_of(const entry *e) {
@@ -68,10 +45,10 @@ static void put_line(gee_buf *out, const entry *e) {
     const char *user = gee_auth_user(req), *id = gee_request_id(req);
     put_host(out, gee_remote(req));
     gee_buf_append(out, " - ", 3);
-    put_escaped(out, user && *user ? user : "-");
-    put_time(out);
+    gee_log_escaped(out, user && *user ? user : "-");
+    gee_log_time(out);
     gee_buf_printf(out, " \"%s ", gee_method(req));
-    put_escaped(out, gee_target(req));
+    gee_log_escaped(out, gee_target(req));
     gee_buf_printf(out, " HTTP/1.%d\" %d %" PRIu64, req->x.minor, status_of(e), req->x.sent);
     if (format != GEE_LOG_COMMON) {
         put_quoted(out, gee_header(req, "referer"));
@@ -86,9 +63,7 @@ static void write_line(void *arg) {
     entry *e = arg;
     gee_buf line = {0};
     put_line(&line, e);
-    if (gee_buf_size(&line) > 0 && write(e->opt->fd, gee_buf_head(&line), gee_buf_size(&line)) < 0)
-        perror("gee: access log");
-    gee_buf_free(&line);
+    gee_log_write(e->opt->fd, &line);
 }
 
 static void logger(gee_req *req) {

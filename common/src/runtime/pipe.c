@@ -94,6 +94,14 @@ static int pipe_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
     return 0;
 }
 
+static size_t pipe_unsent(gee_io *io) {
+    const pipe_end *e = of(io);
+    size_t left = 0;
+    for (unsigned i = 0; i < e->nout; i++)
+        left += e->out[i].len;
+    return left;
+}
+
 /* True: the write is over, and *status says how. */
 static bool go_on_writing(pipe_end *e, int *status) {
     *status = e->out_status;
@@ -223,8 +231,9 @@ static void pipe_peer(gee_io *io, char *buf, size_t size) {
     snprintf(buf, size, "simulated:0");
 }
 
-static const gee_io_ops pipe_ops = {pipe_read_start, pipe_read_stop, pipe_try_write, pipe_write,
-                                    pipe_shutdown,   pipe_close,     pipe_reset,     pipe_peer};
+static const gee_io_ops pipe_ops = {pipe_read_start, pipe_read_stop, pipe_try_write,
+                                    pipe_write,      pipe_unsent,    pipe_shutdown,
+                                    pipe_close,      pipe_reset,     pipe_peer};
 
 static pipe_end *new_end(size_t capacity) {
     pipe_end *e = calloc(1, sizeof(*e));

@@ -1,7 +1,9 @@
 /* The transport over libuv: TCP, and stream sockets of the Unix domain. */
 #include "runtime/transport.h"
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -60,6 +62,15 @@ static int tcp_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
     return uv_write(&of(io)->write, stream(io), bufs, n, on_write);
 }
 
+/* What libuv has, and what the kernel has: there it is often more than a megabyte. */
+static size_t tcp_unsent(gee_io *io) {
+    uv_os_fd_t fd = -1;
+    int queued = 0;
+    if (uv_fileno((uv_handle_t *)stream(io), &fd) < 0 || ioctl(fd, SIOCOUTQ, &queued) < 0)
+        queued = 0;
+    return uv_stream_get_write_queue_size(stream(io)) + (size_t)queued;
+}
+
 static void tcp_shutdown(gee_io *io) {
     uv_shutdown(&of(io)->shutdown, stream(io), NULL); /* an error shows in what follows */
 }
@@ -111,8 +122,9 @@ static void tcp_peer(gee_io *io, char *buf, size_t size) {
         address_text(&addr, buf, size);
 }
 
-static const gee_io_ops tcp_ops = {tcp_read_start, tcp_read_stop, tcp_try_write, tcp_write,
-                                   tcp_shutdown,   tcp_close,     tcp_reset,     tcp_peer};
+static const gee_io_ops tcp_ops = {tcp_read_start, tcp_read_stop, tcp_try_write,
+                                   tcp_write,      tcp_unsent,    tcp_shutdown,
+                                   tcp_close,      tcp_reset,     tcp_peer};
 
 /* Closed before anyone had it. */
 static void on_refused(uv_handle_t *h) {

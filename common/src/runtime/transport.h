@@ -31,6 +31,8 @@ typedef struct gee_io_ops {
     ssize_t (*try_write)(gee_io *io, const uv_buf_t *bufs, unsigned n);
     /* All of it, ended by on_write; the bytes stay valid until then. 0 or an error. */
     int (*write)(gee_io *io, const uv_buf_t *bufs, unsigned n);
+    /* How much of what was written the other side has not taken yet, as far as one can tell. */
+    size_t (*unsent)(gee_io *io);
     /* No more writes: the peer reads an EOF. */
     void (*shutdown)(gee_io *io);
     void (*close)(gee_io *io);

@@ -1,0 +1,1 @@
+../../common/src/middleware/slow.c
