@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "runtime/park.h"
 #include "runtime/transport.h"
+#include "sync/waitq.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,18 +63,20 @@ t_conn *t_dial(int port, size_t capacity) {
 
 static int wait_for(gee_ctx *ctx, gee_park **who, enum gee_wait_reason reason) {
     gee_park park;
-    (void)ctx;
+    int err;
     gee_park_init(&park);
     *who = &park;
-    gee_park_wait(&park, reason, NULL, GEE_HERE);
-    return gee_ctx_err(ctx);
+    int index = gee_park_wait_ctx(&park, ctx, reason, GEE_HERE, &err);
+    *who = NULL;
+    return index == GEE_BY_CTX ? err : 0;
 }
 
 int t_send(gee_ctx *ctx, t_conn *c, const char *data, size_t n) {
     uv_buf_t buf = {.base = (char *)data, .len = n};
     int rc = c->io->ops->write(c->io, &buf, 1);
+    (void)ctx;
     if (rc == 0) {
-        wait_for(ctx, &c->writer, GEE_WAIT_IO_WRITE);
+        wait_for(NULL, &c->writer, GEE_WAIT_IO_WRITE);
         rc = c->write_status;
     }
     return rc;
@@ -88,10 +91,10 @@ int t_more(gee_ctx *ctx, t_conn *c) {
     if (c->end)
         return c->end == UV_EOF ? 0 : c->end;
     c->io->ops->read_start(c->io);
-    wait_for(ctx, &c->reader, GEE_WAIT_IO_READ);
+    int rc = wait_for(ctx, &c->reader, GEE_WAIT_IO_READ);
     if (gee_buf_size(&c->in) > had)
         return (int)(gee_buf_size(&c->in) - had);
-    return c->end == UV_EOF ? 0 : c->end;
+    return rc < 0 ? rc : c->end == UV_EOF ? 0 : c->end;
 }
 
 const char *t_text(t_conn *c) {
@@ -137,18 +140,20 @@ static void forget_response(t_conn *c) {
 }
 
 void t_close(gee_ctx *ctx, t_conn *c) {
+    (void)ctx;
     c->io->ops->close(c->io);
     if (!c->closed)
-        wait_for(ctx, &c->closer, GEE_WAIT_IO_WRITE);
+        wait_for(NULL, &c->closer, GEE_WAIT_IO_WRITE);
     forget_response(c);
     gee_buf_free(&c->in);
     free(c);
 }
 
 void t_reset(gee_ctx *ctx, t_conn *c) {
+    (void)ctx;
     c->io->ops->reset(c->io);
     if (!c->closed)
-        wait_for(ctx, &c->closer, GEE_WAIT_IO_WRITE);
+        wait_for(NULL, &c->closer, GEE_WAIT_IO_WRITE);
     forget_response(c);
     gee_buf_free(&c->in);
     free(c);
@@ -216,7 +221,7 @@ int t_response(gee_ctx *ctx, t_conn *c) {
     forget_response(c);
     const char *end = t_until(ctx, c, "\r\n\r\n");
     if (end == NULL)
-        return c->end ? c->end : UV_EOF;
+        return c->end ? c->end : gee_ctx_err(ctx) ? gee_ctx_err(ctx) : UV_EOF;
     size_t n = (size_t)(end + 4 - gee_buf_head(&c->in));
     c->head = strndup(gee_buf_head(&c->in), n);
     gee_buf_consume(&c->in, n);
