@@ -11,7 +11,7 @@
 
 enum { READERS = 50 };
 
-static gee_broker *broker;
+static _Atomic(gee_broker *) broker;
 static atomic_int readers; /* in the loop */
 
 static void end_of_request(void *sub) {
@@ -133,7 +133,8 @@ static void test_chan_unclosed(void **state) {
 /* --- on a socket: is a stream over when its reader is kicked? --- */
 
 struct listener {
-    int port, status; /* of curl: -1 while it listens */
+    int port;
+    atomic_int status; /* of curl: -1 while it listens */
 };
 
 static void listens(gee_ctx *ctx, void *arg) {
@@ -151,7 +152,8 @@ static void chan_unclosed_real(gee_ctx *ctx, t_conn *none, int port) {
     broker = gee_broker_new();
     readers = 0;
     for (int i = 0; i < open; i++) {
-        listeners[i] = (struct listener){port, -1};
+        listeners[i].port = port;
+        listeners[i].status = -1;
         gee_go(ctx, listens, &listeners[i]);
     }
     while (readers < 3)

@@ -11,12 +11,13 @@
 
 enum { PARTS = 8 };
 
-/* How the wait ended. */
-static struct outcome {
+/* How a wait ended. */
+struct outcome {
     bool returned;
     int rc, results;
     uint64_t ms;
-} seen;
+};
+static _Atomic(gee_chan *) outcomes;
 
 struct piece {
     const char *how; /* it goes: well, error, panic */
@@ -39,7 +40,6 @@ static void fan(gee_req *req) {
     struct piece pieces[PARTS];
     gee_fanout *f = gee_fanout_new(gee_req_ctx(req), 0);
     uint64_t start = gee_now_ms();
-    seen = (struct outcome){false, 0, 0, 0};
     for (int i = 0; i < PARTS; i++) {
         pieces[i] = (struct piece){i == 3 ? gee_param(req, "how") : "well", false};
         gee_fanout_go(f, work, &pieces[i]);
@@ -47,7 +47,7 @@ static void fan(gee_req *req) {
     struct outcome o = {true, gee_fanout_wait(f), 0, gee_now_ms() - start};
     for (int i = 0; i < PARTS; i++)
         o.results += pieces[i].result;
-    seen = o;
+    gee_chan_try_send(outcomes, &o);
     if (gee_simulated())
         gee_sleep(NULL, 1000); /* nobody may still work on the pieces, whatever the wait said */
     gee_fanout_end(f);
@@ -69,13 +69,15 @@ static const char *in_words(const struct outcome *o, char *buf, size_t size) {
 
 /* What a request sees that has a minute. */
 static struct outcome visit(gee_ctx *ctx, int port, const char *target) {
+    struct outcome o = {false, 0, 0, 0};
     gee_ctx *soon = gee_ctx_with_timeout(ctx, 60 * 1000);
     t_conn *c = t_dial(port, 0);
     t_get(soon, c, target);
     t_close(ctx, c);
     gee_ctx_end(soon);
     gee_sleep(ctx, 1);
-    return seen;
+    gee_chan_try_recv(outcomes, &o);
+    return o;
 }
 
 static bool is(const struct outcome *o, int rc, uint64_t ms, int results) {
@@ -85,10 +87,13 @@ static bool is(const struct outcome *o, int rc, uint64_t ms, int results) {
 static void missed_done(gee_ctx *ctx, t_conn *c, int port) {
     char a[64], b[64], d[64], parked[128];
     (void)c;
+    outcomes = gee_chan_new(sizeof(struct outcome), 1);
     int64_t before = t_tasks();
     struct outcome well = visit(ctx, port, "/fan/well"), error = visit(ctx, port, "/fan/error"),
                    panic = visit(ctx, port, "/fan/panic");
     int64_t left = t_tasks() - before;
+    gee_chan_unref(outcomes);
+    outcomes = NULL;
     if (left > 0 || !is(&well, 0, 100, PARTS) || !is(&error, UV_EIO, 20, 0) ||
         !is(&panic, GEE_EPANIC, 20, 0))
         T_FAIL(

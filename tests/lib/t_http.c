@@ -61,22 +61,30 @@ t_conn *t_dial(int port, size_t capacity) {
     return c;
 }
 
-static int wait_for(gee_ctx *ctx, gee_park **who, enum gee_wait_reason reason) {
+static void wait_for(gee_park **who, enum gee_wait_reason reason) {
+    gee_park park;
+    gee_park_init(&park);
+    *who = &park;
+    gee_park_wait(&park, reason, NULL, GEE_HERE);
+}
+
+/* 0, or ctx's error: nothing came before it ended. */
+static int wait_to_read(gee_ctx *ctx, t_conn *c) {
     gee_park park;
     int err;
     gee_park_init(&park);
-    *who = &park;
-    int index = gee_park_wait_ctx(&park, ctx, reason, GEE_HERE, &err);
-    *who = NULL;
+    c->reader = &park;
+    int index = gee_park_wait_ctx(&park, ctx, GEE_WAIT_IO_READ, GEE_HERE, &err);
+    c->reader = NULL;
     return index == GEE_BY_CTX ? err : 0;
 }
 
 int t_send(gee_ctx *ctx, t_conn *c, const char *data, size_t n) {
     uv_buf_t buf = {.base = (char *)data, .len = n};
-    int rc = c->io->ops->write(c->io, &buf, 1);
     (void)ctx;
+    int rc = c->io->ops->write(c->io, &buf, 1);
     if (rc == 0) {
-        wait_for(NULL, &c->writer, GEE_WAIT_IO_WRITE);
+        wait_for(&c->writer, GEE_WAIT_IO_WRITE);
         rc = c->write_status;
     }
     return rc;
@@ -91,10 +99,12 @@ int t_more(gee_ctx *ctx, t_conn *c) {
     if (c->end)
         return c->end == UV_EOF ? 0 : c->end;
     c->io->ops->read_start(c->io);
-    int rc = wait_for(ctx, &c->reader, GEE_WAIT_IO_READ);
+    int rc = wait_to_read(ctx, c);
     if (gee_buf_size(&c->in) > had)
         return (int)(gee_buf_size(&c->in) - had);
-    return rc < 0 ? rc : c->end == UV_EOF ? 0 : c->end;
+    if (rc < 0)
+        return rc;
+    return c->end == UV_EOF ? 0 : c->end;
 }
 
 const char *t_text(t_conn *c) {
@@ -143,7 +153,7 @@ void t_close(gee_ctx *ctx, t_conn *c) {
     (void)ctx;
     c->io->ops->close(c->io);
     if (!c->closed)
-        wait_for(NULL, &c->closer, GEE_WAIT_IO_WRITE);
+        wait_for(&c->closer, GEE_WAIT_IO_WRITE);
     forget_response(c);
     gee_buf_free(&c->in);
     free(c);
@@ -153,7 +163,7 @@ void t_reset(gee_ctx *ctx, t_conn *c) {
     (void)ctx;
     c->io->ops->reset(c->io);
     if (!c->closed)
-        wait_for(NULL, &c->closer, GEE_WAIT_IO_WRITE);
+        wait_for(&c->closer, GEE_WAIT_IO_WRITE);
     forget_response(c);
     gee_buf_free(&c->in);
     free(c);

@@ -1,6 +1,6 @@
 /*
  * A client for tests, in tasks, over a simulated connection. It speaks bytes, so that a
- * test can say what no HTTP library would.
+ * test can say what no HTTP library would. What reads ends with ctx.
  */
 #ifndef GEE_TESTS_T_HTTP_H
 #define GEE_TESTS_T_HTTP_H

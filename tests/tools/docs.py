@@ -14,6 +14,7 @@ DOCS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("
 # The reason for which a task is parked, as /debug/tasks says it, and who parks for it.
 PARKS = {"sleep": "gee_sleep", "ctx done": "gee_ctx_wait", "chan receive": "gee_chan_recv",
          "chan send": "gee_chan_send", "select": "gee_select", "mutex": "gee_mutex_lock",
+         "waitgroup wait": "gee_(waitgroup|fanout)_wait",
          "blocking work": "gee_blocking", "io write": "gee_(write|flush)|GEE_HERE"}
 QUOTE = re.compile(r"\((?P<reason>[a-z ]+)\)[^()\n]*? at (?P<parked>[\w./-]+\.c):(?P<at>\d+)"
                    r"|created at (?P<created>[\w./-]+\.c):(?P<by>\d+)")
@@ -40,7 +41,7 @@ def links(doc, text):
 def quoted_lines(text):
     for m in QUOTE.finditer(text):
         name, number = m["parked"] or m["created"], int(m["at"] or m["by"])
-        expected = PARKS.get(m["reason"], "gee_") if m["reason"] else "gee_go|GEE_HERE"
+        expected = PARKS.get(m["reason"], "gee_") if m["reason"] else "gee_(go|hedge|fanout_go)|GEE_HERE"
         path = ROOT / name
         lines = path.read_text().splitlines() if path.exists() else []
         line = lines[number - 1] if number <= len(lines) else ""
