@@ -268,6 +268,65 @@ static void a_pool(gee_req *req) {
     gee_string(req, p ? 200 : 503, "%d\n", taken);
 }
 
+/* A reader that is a task of its own, and a message for it. */
+static void hears(gee_ctx *ctx, void *arg) {
+    gee_sub *s = arg;
+    gee_message *m;
+    (void)ctx;
+    while (gee_chan_recv(NULL, gee_sub_chan(s), &m) == 0)
+        gee_message_unref(m);
+    gee_sub_unref(s);
+}
+
+static void published(gee_req *req) {
+    gee_broker *b = gee_broker_new();
+    gee_sub *s = b ? gee_subscribe(b, "x", 2) : NULL;
+    int rc = s ? 0 : UV_ENOMEM;
+    if (s && (rc = gee_go(fns(req), hears, gee_sub_ref(s))) < 0)
+        gee_sub_unref(s); /* the task's */
+    if (rc == 0)
+        rc = gee_publish(b, "x", "hello", 5);
+    gee_sub_unref(s);
+    gee_broker_free(b);
+    gee_string(req, rc < 0 ? 503 : 200, "%d\n", rc);
+}
+
+static int is_asked(gee_ctx *ctx, void *arg, void *result) {
+    *(int *)result = *(const int *)arg;
+    return gee_sleep(ctx, *(const int *)arg);
+}
+
+static void hedged(gee_req *req) {
+    const int ms[] = {9, 5, 1};
+    const gee_hedge_options options = {.result_size = sizeof(int), .delay_ms = 2};
+    gee_hedge_call calls[3];
+    int answer = 0;
+    for (int i = 0; i < 3; i++)
+        calls[i] = (gee_hedge_call){is_asked, &ms[i], sizeof(ms[i])};
+    int rc = gee_hedge(fns(req), calls, 3, &options, &answer);
+    gee_string(req, rc < 0 ? 503 : 200, "%d\n", answer);
+}
+
+static int is_done(gee_ctx *ctx, void *arg) {
+    int rc = gee_sleep(ctx, 1);
+    *(bool *)arg = rc == 0;
+    return rc;
+}
+
+static void fanned_out(gee_req *req) {
+    bool done[4] = {false};
+    gee_fanout *f = gee_fanout_new(fns(req), 2);
+    for (int i = 0; f && i < 4; i++)
+        gee_fanout_go(f, is_done, &done[i]);
+    int rc = f ? gee_fanout_wait(f) : UV_ENOMEM;
+    gee_fanout_end(f);
+    bool all = done[0] && done[1] && done[2] && done[3];
+    if (all != (rc == 0))
+        t_fail(__FILE__, __LINE__, "fanout: %s, and %s was done", t_err(rc),
+               all ? "all" : "not all");
+    gee_string(req, rc < 0 ? 503 : 200, "all\n");
+}
+
 static int routes(gee_engine *e) {
     gee_group *root = gee_root(e);
     gee_use_request_id(root, NULL);
@@ -286,6 +345,9 @@ static int routes(gee_engine *e) {
     gee_use_idle_timeout(watched, 1000);
     gee_GET(watched, "/contexts", contexts);
     gee_GET(root, "/pool", a_pool);
+    gee_GET(root, "/published", published);
+    gee_GET(root, "/hedged", hedged);
+    gee_GET(root, "/fanned-out", fanned_out);
     return gee_GET(root, "/contexts", contexts);
 }
 
@@ -394,7 +456,10 @@ static void torture(const char *request, const char *status, bool go_on) {
     X(sub_tasks, "200", GET("/sub-tasks", ""))                                                 \
     X(contexts_and_tasks, "200", GET("/contexts", ""))                                         \
     X(a_watched_request, "200", GET("/watched/contexts", ""))                                  \
-    X(a_pool_of_tasks, "200", GET("/pool", ""))
+    X(a_pool_of_tasks, "200", GET("/pool", ""))                                                \
+    X(a_broker, "200", GET("/published", ""))                                                  \
+    X(a_hedge, "200", GET("/hedged", ""))                                                      \
+    X(a_fanout, "200", GET("/fanned-out", ""))
 
 #define X(name, status, request)                                                      \
     static void test_each_allocation_of_##name##_may_fail(void **state) {             \

@@ -17,6 +17,13 @@ int64_t t_fds(void) {
     return now.fds;
 }
 
+int t_leaked(void) {
+    gee_leak *leaks;
+    int n = gee_leakcheck(&leaks);
+    free(leaks);
+    return n;
+}
+
 const char *t_stays(gee_ctx *ctx, int64_t baseline, char *buf, size_t size) {
     uint64_t start = gee_now_ms();
     gee_sleep(ctx, 0); /* until all that follows at once has happened */

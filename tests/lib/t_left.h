@@ -7,6 +7,8 @@
 /* How many tasks, and file descriptors, there are. */
 int64_t t_tasks(void);
 int64_t t_fds(void);
+/* How many tasks the leak check finds, of either kind. */
+int t_leaked(void);
 
 /*
  * For how long from now, on the virtual clock, there are more tasks than `baseline`: "0.0 s",

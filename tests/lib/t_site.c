@@ -19,7 +19,8 @@ static void visit(gee_ctx *ctx, void *arg) {
     if (c)
         t_close(ctx, c);
     rc = gee_server_shutdown(srv);
-    gee_engine_free(e);
+    if (rc != UV_ETIMEDOUT) /* then a request that is left may still use it */
+        gee_engine_free(e);
     T_RC(rc, 0);
 }
 

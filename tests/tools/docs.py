@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("ch[0-9][0-9]-*/*.md"))]
+DOCS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")),
+        *sorted(ROOT.glob("ch[0-9][0-9]-*/*.md"))]
 
 # The reason for which a task is parked, as /debug/tasks says it, and who parks for it.
 PARKS = {"sleep": "gee_sleep", "ctx done": "gee_ctx_wait", "chan receive": "gee_chan_recv",
          "chan send": "gee_chan_send", "select": "gee_select", "mutex": "gee_mutex_lock",
+         "waitgroup wait": "gee_(waitgroup|fanout)_wait",
          "blocking work": "gee_blocking",
          "pool thread": "gee_blocking", "io read": "gee_body|gee_exchange_await_body|GEE_HERE",
          "io write": "gee_(write|flush)|GEE_HERE"}
@@ -42,7 +44,8 @@ def links(doc, text):
 def quoted_lines(text):
     for m in QUOTE.finditer(text):
         name, number = m["parked"] or m["created"], int(m["at"] or m["by"])
-        expected = PARKS.get(m["reason"], "gee_") if m["reason"] else "gee_(req_)?go|gee_workpool_new|GEE_HERE"
+        expected = PARKS.get(m["reason"], "gee_") if m["reason"] else \
+            "gee_(req_|fanout_)?go|gee_hedge|gee_workpool_new|GEE_HERE"
         path = ROOT / name
         lines = path.read_text().splitlines() if path.exists() else []
         line = lines[number - 1] if number <= len(lines) else ""

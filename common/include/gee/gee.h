@@ -3,14 +3,17 @@
 #define GEE_H
 
 #include "gee/audit.h"
+#include "gee/broker.h"
 #include "gee/chan.h"
 #include "gee/config.h"
 #include "gee/cookie.h"
 #include "gee/ctx.h"
 #include "gee/debug.h"
 #include "gee/engine.h"
+#include "gee/fanout.h"
 #include "gee/gzip.h"
 #include "gee/health.h"
+#include "gee/hedge.h"
 #include "gee/html.h"
 #include "gee/http.h"
 #include "gee/json.h"
