@@ -89,24 +89,24 @@ static void test_keepalive_timer(void **state) {
 
 /*
  * The same on a socket: curl as a plain pipe sends a request and a half, and waits. With
- * a head_ms of 0.2 s it is told so, long before its two seconds are over. (curl looks at its socket
+ * a head_ms of a second it is told so before its three seconds are over. (curl looks at its socket
  * once a second.)
  */
 static void keepalive_real(gee_ctx *ctx, t_conn *none, int port) {
     char out[2048];
     (void)none;
     t_shell(ctx, out, sizeof(out),
-            "{ printf 'GET /hello HTTP/1.1\\r\\nHost: t\\r\\n\\r\\nGET /hel'; sleep 2; } | " T_CURL
-            "-N --max-time 3 telnet://127.0.0.1:%d",
+            "{ printf 'GET /hello HTTP/1.1\\r\\nHost: t\\r\\n\\r\\nGET /hel'; sleep 3; } | " T_CURL
+            "-N --max-time 4 telnet://127.0.0.1:%d",
             port);
     T_CHECK(strstr(out, "HTTP/1.1 200 OK\r\n") != NULL);
     if (strstr(out, "HTTP/1.1 408 Request Timeout\r\n") == NULL)
-        T_FAIL("keepalive-timer on a socket: two seconds after half a second request curl was "
-               "told nothing, where head_ms is 200");
+        T_FAIL("keepalive-timer on a socket: three seconds after half a second request curl was "
+               "told nothing, where head_ms is 1000");
 }
 
 static void test_keepalive_timer_real(void **state) {
-    static const gee_limits limits = {.head_ms = 200};
+    static const gee_limits limits = {.head_ms = 1000};
     (void)state;
     t_site_real(1, &(t_site){routes, keepalive_real, &limits, 0});
 }

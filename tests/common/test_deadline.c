@@ -29,13 +29,14 @@ static void ignore(gee_req *req) {
     gee_string(req, 200, "ignored\n");
 }
 
-static int read_rc; /* what the reading of a body behind the head came to */
+static _Atomic int read_rc; /* what the reading of a body behind the head came to */
 
 static void late_reader(gee_req *req) {
     char piece[64];
-    read_rc = gee_flush(req);
-    while (read_rc >= 0 && (read_rc = (int)gee_body_read(req, piece, sizeof(piece))) > 0)
+    int rc = gee_flush(req);
+    while (rc >= 0 && (rc = (int)gee_body_read(req, piece, sizeof(piece))) > 0)
         ;
+    read_rc = rc;
 }
 
 struct reading {
@@ -52,7 +53,7 @@ static void read_one(gee_ctx *ctx, void *arg) {
     gee_waitgroup_done(&r->over);
 }
 
-static int second_rc; /* of a task that reads while another waits */
+static _Atomic int second_rc; /* of a task that reads while another waits */
 
 static void two_readers(gee_req *req) {
     struct reading first = {.req = req};

@@ -26,8 +26,8 @@ typedef struct call {
     gee_lane *lane; /* NULL: gee_blocking */
     gee_ctx *ctx;
     uint64_t takes_ms;
-    uint64_t began_ms; /* fn; UINT64_MAX: it did not run */
-    uint64_t ended_ms; /* the call */
+    _Atomic uint64_t began_ms; /* fn; UINT64_MAX: it did not run */
+    uint64_t ended_ms;         /* the call */
     int rc;
     gee_waitgroup *over;
 } call;
@@ -114,7 +114,7 @@ static void finds_a_thread(gee_ctx *ctx, void *arg) {
     (void)arg;
     for (int i = 0; i < 4; i++) { /* from now on there are four lanes */
         begin(ctx, hang[i], 1, (call){.lane = lanes[i], .ctx = ctx}, &over);
-        T_RC(hang[i][0].rc, 0);
+        T_RC(gee_waitgroup_wait(ctx, &over), 0);
     }
     for (int last = 0; last < 4; last++) {
         call c;
@@ -123,6 +123,7 @@ static void finds_a_thread(gee_ctx *ctx, void *arg) {
                 begin(ctx, hang[i], MANY, (call){.lane = lanes[i], .ctx = ctx, .takes_ms = S},
                       &over);
         begin(ctx, &c, 1, (call){.lane = lanes[last], .ctx = ctx}, &done);
+        T_RC(gee_waitgroup_wait(ctx, &done), 0);
         T_RC(c.rc, 0);
         T_EQ(c.ended_ms, c.began_ms);
         for (int i = 0; i < 4; i++) /* and each of the others has its one */
