@@ -172,6 +172,44 @@ static void readiness(gee_engine *e) {
     gee_POST(gee_root(e), "/database/find", find_database);
 }
 
+/* --- the audit, end to end --- */
+
+static void profile(gee_req *req) {
+    const gee_audit *a = gee_audit_of(req);
+    gee_json(req, 200, "{s:{s:s, s:s, s:I}}", "audit_context", "user_id", a->user_id, "trace_id",
+             a->trace_id, "access_time", (json_int_t)a->access_ms);
+}
+
+/* It has a ctx, and knows for whom it works by that alone. */
+static int asks_a_warehouse(gee_ctx *ctx, void *arg) {
+    const gee_audit **a = arg;
+    *a = gee_audit_of_ctx(ctx);
+    return 0;
+}
+
+static void orders(gee_req *req) {
+    const gee_audit *heard = NULL;
+    gee_req_go(req, asks_a_warehouse, &heard);
+    int rc = gee_req_join(req);
+    if (rc < 0 || heard == NULL)
+        gee_fail(req, 500);
+    else
+        gee_json(req, 200, "{s:{s:s}}", "the warehouse heard", "trace_id", heard->trace_id);
+}
+
+static void waits(gee_req *req) {
+    gee_ctx_wait(gee_req_ctx(req));
+}
+
+static void audited(gee_group *root) {
+    gee_group *g = gee_group_new(root, "/api");
+    gee_use_audit(g, NULL); /* its records go to stderr */
+    gee_use_timeout(g, 1000);
+    gee_GET(g, "/profile", profile);
+    gee_GET(g, "/orders", orders);
+    gee_GET(g, "/hangs", waits);
+}
+
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 2, timeouts. Try:\n"
@@ -187,6 +225,7 @@ static void index_page(gee_req *req) {
                "  /price          asks a service until it answers\n"
                "  /pay            POST, with an X-User; then look at /payments\n"
                "  /readyz         a check that has a second; POST /database/lose, /database/find\n"
+               "  /api/profile    with X-User-ID and X-Trace-ID; /api/orders, /api/hangs\n"
                "  /debug/tasks    what every task of this server does\n");
 }
 
@@ -204,6 +243,7 @@ int main(void) {
     gee_static(root, "/docs", "docs", NULL); /* of the directory in which make runs it */
     paying(root);
     readiness(e);
+    audited(root);
     gee_debug_routes(root);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);
     gee_engine_free(e);

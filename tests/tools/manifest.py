@@ -9,6 +9,9 @@
     NAME.signature, NAME.why     of each decoy; the first test is what rejects it
     seconds    what a test may take; 20 if it is not there
 
+A test program of a chapter that no case names belongs to the chapter as a whole: `make test`
+runs it over the repaired chapter.
+
 A manifest with a key too many, one too few, or a file that is not there is an
 error: a lesson that is half described is not a lesson.
 """
@@ -125,6 +128,15 @@ def load(root, chapter):
     except configparser.Error as e:
         raise ManifestError(str(e).replace("\n", " ")) from None
     return [_case(root, chapter, name, dict(parser[name])) for name in parser.sections()]
+
+
+def caseless(root):
+    """The chapters' test programs that are no case's, as chNN-x/test_T: they only have to pass."""
+    for chapter in chapters(root):
+        of_cases = {c.program for c in load(root, chapter)}
+        for path in sorted((root / chapter).glob("test_*.c")):
+            if path.stem not in of_cases:
+                yield f"{chapter}/{path.stem}"
 
 
 def select(root, chapter, case):

@@ -2,8 +2,9 @@
 """`make test`: everything that a change must pass, a line for each part.
 
 The parts run one after the other; inside a part, programs run in parallel over
-the cores. A part is a command that ends with a line `N passed, N failed`, or a
-set of cmocka programs of one flavour, whose tests are counted one by one. A
+the cores. A part is a command that ends with a line `N passed, N failed`, or the
+cmocka programs of one flavour, those of common and those of chapters that are no case's
+(manifest.py), whose tests are counted one by one. A
 program that crashes, times out, or is told off by its tool counts as failed
 even if all its tests passed. What a missing tool prevents is named and counted
 as skipped. The last line is `N passed, N failed`.
@@ -19,6 +20,8 @@ import shutil
 import subprocess
 import sys
 import time
+
+import manifest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OK = re.compile(r"^\[\s+OK \] (\S+)", re.M)
@@ -102,11 +105,12 @@ def unit(tally, flavour):
         tally.skip(f"common, {flavour}", f"{needs} is not installed")
         return
     start = time.monotonic()
-    if not make(f"FLAVOUR={flavour}", "tests"):
+    caseless = [f"build/{flavour}/{p}.fixed" for p in manifest.caseless(ROOT)]
+    if not make(f"FLAVOUR={flavour}", "tests", *caseless):
         tally.line(f"common, {flavour}", 0, 1, time.monotonic() - start, "it does not build")
         return
     programs = sorted((ROOT / "build" / flavour / "tests" / "common").glob("test_*"))
-    programs = [p for p in programs if p.suffix == ""]
+    programs = [p for p in programs if p.suffix == ""] + [ROOT / p for p in caseless]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         results = list(pool.map(lambda p: one_program(p, flavour, seconds), programs))
     for name, _, failed, _, why, out in results:

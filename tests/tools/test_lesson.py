@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 
+import manifest as manifests_of
+
 TOOLS = pathlib.Path(__file__).resolve().parent
 
 MAKEFILE = f"""
@@ -155,6 +157,14 @@ def outcomes(check, tmp):
         check(f"{' '.join(args)}: exit code 2, and what there is", code == 2 and words in out, out)
 
 
+def caseless(check, tmp):
+    root = make_root(tmp, {"reproduced": "return 1;"})
+    (root / "ch01-fake/test_whole.c").write_text("int main(void) { return 0; }\n")
+    found = list(manifests_of.caseless(root))
+    check("a test program that no case names is found", found == ["ch01-fake/test_whole"],
+          str(found))
+
+
 def not_clean(check, tmp):
     root = make_root(tmp, {"reproduced": "return 1;"}, final="return 4;")
     code, out = lesson(root, "fixed")
@@ -257,7 +267,7 @@ def manifests(check, tmp):
 def main():
     check, start = Checks(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gee-lesson-") as tmp:
-        for part in (outcomes, not_clean, staircase, symbols, census, build_error, manifests):
+        for part in (outcomes, caseless, not_clean, staircase, symbols, census, build_error, manifests):
             part(check, tmp)
     print(f"{time.monotonic() - start:.0f} s")
     print(f"{check.passed} passed, {check.failed} failed")

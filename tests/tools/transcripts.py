@@ -136,15 +136,25 @@ def trimmed(lines):
     return lines
 
 
+def not_said(block, server):
+    """The lines that the server has not printed; it may write its log behind an answer."""
+    for _ in range(20):
+        said = server.said().splitlines()
+        missing = [line for line in block.lines if line.strip() != "..." and
+                   not any(matches([line], [s]) for s in said)]
+        if not missing:
+            break
+        time.sleep(0.1)
+    return missing
+
+
 def follow(blocks):
     """Runs a section: (passed, [what was wrong], {first line: (number of lines, new lines)})"""
     server, passed, wrong, renewed = None, 0, [], {}
     try:
         for block in blocks:
             if block.kind == "server" and server:
-                said = [normal(line) for line in server.said().splitlines()]
-                missing = [line for line in block.lines
-                           if line.strip() != "..." and normal(line) not in said]
+                missing = not_said(block, server)
                 passed += not missing
                 if missing:
                     new = excerpt(block.lines, [s.rstrip() for s in server.said().splitlines()],
