@@ -15,7 +15,7 @@ DOCS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")),
 # The reason for which a task is parked, as /debug/tasks says it, and who parks for it.
 PARKS = {"sleep": "gee_sleep", "ctx done": "gee_ctx_wait", "chan receive": "gee_chan_recv",
          "chan send": "gee_chan_send", "select": "gee_select", "mutex": "gee_mutex_lock",
-         "waitgroup wait": "gee_(waitgroup|fanout)_wait",
+         "waitgroup wait": "gee_(waitgroup_wait|fanout_wait|req_join)",
          "blocking work": "gee_blocking",
          "pool thread": "gee_blocking", "io read": "gee_body|gee_exchange_await_body|GEE_HERE",
          "io write": "gee_(write|flush)|GEE_HERE"}
