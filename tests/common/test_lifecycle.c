@@ -325,6 +325,7 @@ static void walk_thread(gee_ctx *ctx, void *arg) {
     uv_sem_post(&first.go);
     while (t_tasks() > 1)
         gee_sleep(NULL, 1);
+    T_RC(atomic_load(&first.rc), 0); /* its last word: behind it this stack is this task's again */
     uv_sem_destroy(&first.go);
     walked[GEE_WAIT_THREAD] = true;
 }
