@@ -18,7 +18,7 @@ HEADERS = {  # the public headers of each layer
     "sync": "chan.h sync.h",
     "flow": "",
     "http": "http.h config.h",
-    "web": "engine.h req.h sse.h json.h multipart.h cookie.h",
+    "web": "engine.h contract.h req.h sse.h json.h multipart.h cookie.h",
     "html": "html.h",
     "middleware": "recovery.h middleware.h static.h gzip.h health.h timeout.h",
     "debug": "debug.h metrics.h gee.h",

@@ -89,10 +89,12 @@ typedef struct gee_leak {
 int gee_leakcheck(gee_leak **out);
 
 /*
- * Adds two pages to g, as text, or with ?format=json:
+ * Adds three pages to g, as text, or with ?format=json:
  *   GET /debug/tasks     the census and the tasks; with ?leaked=1 those of gee_leakcheck
  *   GET /debug/requests  the requests that are being served, with their deadlines, and where
  *                        the tasks of each are parked, since when, and whether they listen
+ *   GET /debug/routes    the routes (gee/contract.h), with the chain of each from the outside in,
+ *                        and what its middlewares need and provide
  * They show what a server does: mount them where only its owners can look. 0, or an error of
  * gee_handle.
  */

@@ -1,6 +1,7 @@
 /* Counting requests, and /metrics. */
 #include "debug/metrics.h"
 #include "gee/req.h"
+#include "middleware/own.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,6 +136,7 @@ static void free_metrics(void *p) {
 }
 
 int gee_use_metrics(gee_group *g) {
+    static const gee_contract contract = {.name = "metrics", .provides = "metrics"};
     gee_engine *e = g->engine;
     if (e->metrics == NULL) {
         gee_metrics *m = calloc(1, sizeof(*m));
@@ -144,7 +146,7 @@ int gee_use_metrics(gee_group *g) {
         }
         e->metrics = m;
     }
-    return gee_use(g, measure, e->metrics);
+    return gee_own_use(g, measure, e->metrics, &contract);
 }
 
 static void metrics_page(gee_req *req) {

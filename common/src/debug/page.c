@@ -115,5 +115,7 @@ static void tasks_page(gee_req *req) {
 
 int gee_debug_routes(gee_group *g) {
     int rc = gee_GET(g, "/debug/tasks", tasks_page);
-    return rc < 0 ? rc : gee_GET(g, "/debug/requests", gee_requests_page);
+    if (rc == 0)
+        rc = gee_GET(g, "/debug/requests", gee_requests_page);
+    return rc < 0 ? rc : gee_GET(g, "/debug/routes", gee_routes_page);
 }

@@ -221,3 +221,15 @@ const gee_route_entry *gee_router_find(const gee_node *tree, const char *method,
     *status = r ? 200 : *allow ? 405 : 404;
     return r;
 }
+
+void gee_router_each(const gee_node *n, void (*fn)(const gee_route_entry *r, void *arg),
+                     void *arg) {
+    if (n == NULL)
+        return;
+    for (const gee_route_entry *r = n->routes; r; r = r->next)
+        fn(r, arg);
+    for (size_t i = 0; i < n->slots; i++)
+        gee_router_each(n->table[i], fn, arg);
+    gee_router_each(n->param, fn, arg);
+    gee_router_each(n->rest, fn, arg);
+}
