@@ -200,6 +200,12 @@ def scripts(tally):
                    time.monotonic() - start, f"not said: {missing}" if missing else "")
 
 
+def races(tally):
+    """What the tools say of the races, and on which line: by the scripts that a learner calls."""
+    for tool, needs in (("tsan", "clang"), ("helgrind", "valgrind"), ("drd", "valgrind")):
+        command(tally, f"ch03-races/{tool}.sh", ["sh", f"ch03-races/{tool}.sh"], needs=needs)
+
+
 def browser(tally):
     if not (shutil.which("chromium") or shutil.which("chromium-browser")):
         tally.skip("EventSource in a browser", "chromium is not installed: make test-browser")
@@ -235,6 +241,7 @@ PARTS = {
                                         lesson("fixed", "--flavour", "valgrind", "--under",
                                                "valgrind"), needs="valgrind"),
     "tools": scripts,
+    "races": races,
     "examples": lambda t: command(t, "the examples, with curl",
                                   [sys.executable, "tests/tools/examples.py"]),
     "install": lambda t: command(t, "make install, and programs that use it",
