@@ -61,7 +61,7 @@ def first_of_ours(root, frames):
     return None
 
 
-TSAN_FRAME = re.compile(r"^    #\d+ .*? (?P<path>/[^:\s]+|<null>)(?::(?P<line>\d+))?(?::\d+)? \(")
+TSAN_FRAME = re.compile(r"^    #\d+ .*? (?P<path>[^:\s<(]+|<null>)(?::(?P<line>\d+))?(?::\d+)? \(")
 TSAN_ACCESS = re.compile(r"^  (?:Previous )?(?:[Aa]tomic )?(?:[Rr]ead|[Ww]rite) of size")
 
 

@@ -232,6 +232,8 @@ PARTS = {
     **{f: (lambda t, f=f: unit(t, f)) for f in FLAVOURS},
     "machine": lambda t: command(t, "the lesson machine itself",
                                  [sys.executable, "tests/tools/test_lesson.py"]),
+    "race-machine": lambda t: command(t, "the judge of the tools' reports",
+                                      [sys.executable, "tests/tools/test_race.py"]),
     "broken": lambda t: command(t, "check-broken", lesson("broken")),
     "fixed": lambda t: command(t, "check-fixed", lesson("fixed")),
     "fixed-asan": lambda t: command(t, "check-fixed, asan", lesson("fixed", "--flavour", "asan")),
