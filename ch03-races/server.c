@@ -7,6 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* --- params-shared: a greeting that takes two seconds --- */
+
+static void hello(gee_req *req) {
+    if (gee_sleep(gee_req_ctx(req), 2000) == 0)
+        gee_string(req, 200, "hello, %s\n", gee_param(req, "name"));
+}
+
 /* --- order-contract: /admin has its two lines in the wrong order, and so has /staff --- */
 
 /* Everyone here is somebody: authentication has turned away all others. */
@@ -68,6 +75,7 @@ static void if_it_may(gee_engine *e, int (*routes)(gee_engine *e)) {
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 3, races. Try:\n"
+               "  /hello/:name    greets by name, after two seconds: two visitors at a time\n"
                "  /admin/users    for ada (countess), but not for bob (builder)\n"
                "  /staff/rota     for both of them, audited\n"
                "  /debug/routes   what each request passes on its way\n"
@@ -81,6 +89,7 @@ int main(void) {
         return 1;
     gee_group *root = gee_root(e);
     gee_GET(root, "/", index_page);
+    gee_GET(root, "/hello/:name", hello);
     if_it_may(e, admin);
     if_it_may(e, staff);
     gee_debug_routes(root);

@@ -193,7 +193,7 @@ static void order_contract_real(gee_ctx *ctx, void *arg) {
 
 static void test_order_contract_real(void **state) {
     (void)state;
-    t_real(1, order_contract_real, NULL);
+    t_real(2, order_contract_real, NULL);
 }
 
 static const struct CMUnitTest tests[] = {

@@ -3,6 +3,7 @@
 # build/F/chNN-x/test_T.broken     chapter NN's broken units, and those of all later chapters
 # build/F/chNN-x/test_T.fixed      the later chapters' broken units
 # build/F/chNN-x/test_T.decoy-D    the same, and decoys/D.c
+# build/F/chNN-x/test_T.only-U     only broken/U.c, and the later chapters' units
 # build/F/chNN-x/server.broken, server.fixed
 # build/F/chNN-x/server.only-U     only broken/U.c, and the later chapters' units
 #
@@ -39,9 +40,15 @@ $(B)/$(1)/$(2).decoy-$(3): $(B)/$(1)/$(2).o $(B)/$(1)/decoys/$(3).o $(call units
 	$$(link)
 endef
 
+define only_rules
+$(B)/$(1)/$(2).only-$(3): $(B)/$(1)/$(2).o $(B)/$(1)/broken/$(3).o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
+	$$(link)
+endef
+
 $(foreach c,$(CHAPTERS),$(eval $(call chapter_rules,$(c))))
 $(foreach c,$(CHAPTERS),$(foreach t,$(basename $(notdir $(wildcard $(c)/test_*.c))),\
-  $(foreach d,$(basename $(notdir $(wildcard $(c)/decoys/*.c))),$(eval $(call decoy_rules,$(c),$(t),$(d))))))
+  $(foreach d,$(basename $(notdir $(wildcard $(c)/decoys/*.c))),$(eval $(call decoy_rules,$(c),$(t),$(d))))\
+  $(foreach u,$(basename $(notdir $(wildcard $(c)/broken/*.c))),$(eval $(call only_rules,$(c),$(t),$(u))))))
 
 # What a chapter needs beside that.
 -include $(CHAPTERS:%=%/chapter.mk)

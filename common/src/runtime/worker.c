@@ -40,11 +40,11 @@ void gee_post(gee_worker *w, gee_work *work) {
         return;
     }
     gee_work *head = atomic_load_explicit(&w->inbox, memory_order_relaxed);
-    gee_vg_before(w);
-    do
+    do {
         work->next = head;
-    while (!atomic_compare_exchange_weak_explicit(&w->inbox, &head, work, memory_order_release,
-                                                  memory_order_relaxed));
+        gee_vg_before(w);
+    } while (!atomic_compare_exchange_weak_explicit(&w->inbox, &head, work, memory_order_release,
+                                                    memory_order_relaxed));
     if (head == NULL)
         uv_async_send(&w->bell);
 }

@@ -88,7 +88,8 @@ struct gee_runtime {
     uint64_t seed;
     _Atomic int64_t live; /* tasks, of all workers */
     _Atomic bool main_done, stop;
-    uint64_t deadline_ns; /* worker 0's: when the grace after main ends */
+    uv_sem_t out, may_close; /* a worker has left its loop for good; all have: nobody rings */
+    uint64_t deadline_ns;    /* worker 0's: when the grace after main ends */
     gee_timer grace;
     bool sim, deadlock;
 };

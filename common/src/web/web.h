@@ -23,7 +23,7 @@ typedef struct gee_chain {
 typedef struct gee_route_entry {
     struct gee_route_entry *next; /* of the same node: another method */
     char *method, *pattern;
-    char **params; /* names, in the order of the pattern */
+    struct gee_pair *params; /* names, in the order of the pattern; values are a request's own */
     size_t nparams;
     gee_chain chain;
 } gee_route_entry;
