@@ -77,14 +77,25 @@ int gee_tasks_list(gee_task_info **out);
  *   borrowed pointer by other ways than these, and has not used it yet. Such a task takes a
  *   reference on the channel, or calls gee_waitgroup_add(wg, 0).
  *
+ * GEE_LEAK_CIRCLE: the task waits for a mutex or rwmutex, in a circle of tasks that wait for each
+ *   other's, and some of them under a ctx that has not ended. Its end, when a client leaves or a
+ *   deadline comes, will break the circle; nothing else will. A lock is taken to be unlocked by
+ *   the task that locked it.
+ *
+ * Where tasks wait for each other, stuck or under a ctx, their circle is found, and is said from
+ * each of them on: exactly, where they wait for locks; by who used a channel last, or could still
+ * use it, or may owe a waitgroup its done, otherwise.
+ *
  * *out is to be freed with free(). All workers stand still while it looks, each from the end
  * of what its task does now. Call from a task; parks. How many, or UV_ENOMEM, UV_EAGAIN.
  */
-enum gee_leak_kind { GEE_LEAK_DEAF, GEE_LEAK_STUCK };
+enum gee_leak_kind { GEE_LEAK_DEAF, GEE_LEAK_STUCK, GEE_LEAK_CIRCLE };
 typedef struct gee_leak {
     gee_task_info task;
     enum gee_leak_kind kind;
-    char why[160]; /* "task 4 holds the mutex and waits for task 7" */
+    char why[160];    /* "task 4 holds the mutex and waits for task 7" */
+    char circle[512]; /* "task 7 (mutex lock at a.c:9) -> task 4, which locked it at b.c:3 (chan
+                       * receive at b.c:5) -> task 7, which sent last"; cut; "": there is none */
 } gee_leak;
 int gee_leakcheck(gee_leak **out);
 
