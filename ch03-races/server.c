@@ -72,12 +72,49 @@ static void if_it_may(gee_engine *e, int (*routes)(gee_engine *e)) {
         gee_engine_free(trial);
 }
 
+/* --- wrong-thread: two exchanges are asked for a price, by a worker each; the first one counts ---
+ */
+
+struct quote {
+    gee_ctx *asking;
+    gee_waitgroup answered;
+    int price;
+};
+
+static void near_exchange(gee_ctx *ctx, void *arg) {
+    struct quote *q = arg;
+    if (gee_sleep(ctx, 20) == 0)
+        q->price = 42;
+    gee_ctx_cancel(q->asking, 0); /* nobody needs to wait for the other one */
+    gee_waitgroup_done(&q->answered);
+}
+
+/* It has two seconds, and takes longer today. */
+static void far_exchange(gee_ctx *ctx, void *arg) {
+    struct quote *q = arg;
+    q->asking = gee_ctx_with_timeout(ctx, 2000);
+    gee_waitgroup_add(&q->answered, 1);
+    gee_go_on(gee_workers() - 1, q->asking, near_exchange, q);
+    gee_sleep(q->asking, 5000);
+    gee_waitgroup_done(&q->answered);
+}
+
+static void quote(gee_req *req) {
+    struct quote q = {.price = 0};
+    gee_waitgroup_add(&q.answered, 1);
+    gee_go_on(0, gee_req_ctx(req), far_exchange, &q);
+    gee_waitgroup_wait(NULL, &q.answered);
+    gee_ctx_end(q.asking);
+    gee_string(req, 200, "%d\n", q.price);
+}
+
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 3, races. Try:\n"
                "  /hello/:name    greets by name, after two seconds: two visitors at a time\n"
                "  /admin/users    for ada (countess), but not for bob (builder)\n"
                "  /staff/rota     for both of them, audited\n"
+               "  /quote          a price, of whichever exchange answers first (GEE_WORKERS=2)\n"
                "  /debug/routes   what each request passes on its way\n"
                "  /debug/tasks    what every task of this server does\n");
 }
@@ -90,6 +127,7 @@ int main(void) {
     gee_group *root = gee_root(e);
     gee_GET(root, "/", index_page);
     gee_GET(root, "/hello/:name", hello);
+    gee_GET(root, "/quote", quote);
     if_it_may(e, admin);
     if_it_may(e, staff);
     gee_debug_routes(root);

@@ -132,7 +132,10 @@ static inline gee_worker *gee_worker_self(void) {
 #endif
 gee_runtime *gee_runtime_current(void);
 
-/* Aborts, naming both workers, unless the caller is w. `what` names the thing. */
+/*
+ * Aborts, naming both workers, unless the caller is w. `what` names the thing. Under TSan and
+ * Valgrind it only names them: what these have to say of it comes with both stacks.
+ */
 void gee_worker_check(const gee_worker *w, const char *what);
 
 /* Work for w's loop, from any thread; in the order sent. */
