@@ -61,7 +61,7 @@ def first_of_ours(root, frames):
     return None
 
 
-TSAN_FRAME = re.compile(r"^    #\d+ .*? (?P<path>[^:\s<(]+|<null>)(?::(?P<line>\d+))?(?::\d+)? \(")
+TSAN_FRAME = re.compile(r"^    #\d+ (?!__wrap_).*? (?P<path>[^:\s<(]+|<null>)(?::(?P<line>\d+))?(?::\d+)? \(")
 TSAN_ACCESS = re.compile(r"^  (?:Previous )?(?:[Aa]tomic )?(?:[Rr]ead|[Ww]rite) of size")
 
 
@@ -77,7 +77,7 @@ def tsan_reports(root, out):
         yield accesses
 
 
-VG_FRAME = re.compile(r"^   (?:at|by) 0x[0-9A-F]+: .*\((?P<path>[^()]+):(?P<line>\d+)\)$")
+VG_FRAME = re.compile(r"^   (?:at|by) 0x[0-9A-F]+: (?!__wrap_).*\((?P<path>[^()]+):(?P<line>\d+)\)$")
 
 
 def vg_stack(root, lines):
@@ -122,10 +122,14 @@ REPORTS = {"tsan": tsan_reports, "helgrind": helgrind_reports, "drd": drd_report
 
 def matches(report, pair):
     a, b = pair
-    if len(report) == 1:
-        return report[0] in a or report[0] in b
     return len(report) == 2 and ((report[0] in a and report[1] in b) or
                                  (report[1] in a and report[0] in b))
+
+
+def touches(report, pair):
+    """Valgrind's tools are sure of the access that they stopped at. Of the other one DRD says
+    nothing, and Helgrind what its history has for that address, which may be older."""
+    return report[0] in pair[0] or report[0] in pair[1]
 
 
 # --- cells ---
@@ -174,7 +178,13 @@ def command(root, tool):
         return []
     return ["valgrind", f"--tool={tool}", f"--fullpath-after={root}/", "--fair-sched=try",
             f"--suppressions={ROOT}/tests/tools/libuv.supp", "--child-silent-after-fork=yes",
-            "--error-limit=no", *(["--history-level=full"] if tool == "helgrind" else [])]
+            "--error-limit=no", "--history-level=full" if tool == "helgrind" else "--check-stack-var=yes"]
+
+
+def found_by(cell):
+    """The reports that are the defect."""
+    says = touches if cell.tool == "drd" else matches
+    return [r for r in cell.reports if any(says(r, p) for p in cell.races.pairs)] if cell.races else []
 
 
 def judge(cell, code, out, seconds):
@@ -188,10 +198,11 @@ def judge(cell, code, out, seconds):
         return "failed", "the test itself"
     races = cell.races or manifest.Races()
     known = races.pairs + races.also
-    strangers = [r for r in cell.reports if not any(matches(r, p) for p in known)]
+    belongs = matches if cell.tool == "tsan" else touches
+    strangers = [r for r in cell.reports if not any(belongs(r, p) for p in known)]
     if strangers:
         return "FP", "; ".join(sorted({say(r) for r in strangers}))
-    found = [r for r in cell.reports if any(matches(r, p) for p in races.pairs)]
+    found = found_by(cell)
     if found:
         return "TP", say(found[0])
     if races.pairs:
@@ -249,8 +260,7 @@ def show(root, cells):
         if c.variant != "broken" or c.verdict != "TP":
             continue
         print(f"{c.title()}:")
-        found = next(r for r in c.reports if any(matches(r, p) for p in c.races.pairs))
-        for access in found:
+        for access in found_by(c)[0]:
             print(f"    {source(root, access)}")
     print()
 

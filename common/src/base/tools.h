@@ -86,14 +86,24 @@ static inline void gee_tsan_ignore_end(void) {
 #endif
 
 #ifdef GEE_VALGRIND
+#include <pthread.h>
 #include <valgrind/drd.h>
 #include <valgrind/helgrind.h>
 #include <valgrind/valgrind.h>
-/* DRD 3.19 asserts when a stack is registered, so it is left out there. */
 static inline unsigned gee_vg_stack_register(void *lo, void *hi) {
-    if (DRD_GET_DRD_THREADID != 0)
-        return 0;
     return VALGRIND_STACK_REGISTER(lo, hi);
+}
+/* DRD takes the stack that was registered last for the thread's own, and dies of it when the
+ * thread ends. */
+static inline void gee_vg_stack_of_thread(void) {
+    pthread_attr_t attr;
+    void *lo;
+    size_t size;
+    if (DRD_GET_DRD_THREADID == 0 || pthread_getattr_np(pthread_self(), &attr) != 0)
+        return;
+    if (pthread_attr_getstack(&attr, &lo, &size) == 0)
+        (void)VALGRIND_STACK_REGISTER(lo, (char *)lo + size - 1);
+    pthread_attr_destroy(&attr);
 }
 static inline void gee_vg_stack_deregister(unsigned id) {
     if (id)
@@ -129,6 +139,8 @@ static inline unsigned gee_vg_stack_register(void *lo, void *hi) {
 }
 static inline void gee_vg_stack_deregister(unsigned id) {
     (void)id;
+}
+static inline void gee_vg_stack_of_thread(void) {
 }
 static inline void gee_vg_overlook(void *addr, size_t size) {
     (void)addr;

@@ -176,6 +176,7 @@ void gee_worker_leave(void) {
     gee_tsan_ignore_end();
     gee_count_bind(0);
     gee_this_worker = NULL;
+    gee_vg_stack_of_thread();
 }
 
 static void free_buffers(gee_worker *w) {
