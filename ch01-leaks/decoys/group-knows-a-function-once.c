@@ -128,7 +128,11 @@ int gee_handle(gee_group *g, const char *method, const char *pattern, gee_handle
     if (!is_method(method))
         return gee_engine_failed(g->engine, UV_EINVAL, method, pattern);
     gee_route_entry *r = new_route(g, method, pattern, fn, arg);
-    int rc = r ? gee_router_add(g->engine->tree, r, &taken) : UV_ENOMEM;
+    int rc = r ? gee_contract_check(g->engine, method, r->pattern, &r->chain) : UV_ENOMEM;
+    if (rc == 0)
+        rc = gee_router_add(g->engine->tree, r, &taken);
+    else if (r)
+        gee_route_free(r);
     return taken ? taken_by(g->engine, method, pattern, taken)
                  : gee_engine_failed(g->engine, rc, method, pattern);
 }

@@ -55,6 +55,7 @@ static void timeout(gee_req *req) {
 }
 
 int gee_use_timeout_with(gee_group *g, const gee_timeout_options *opt) {
+    static const gee_contract contract = {.name = "timeout", .provides = "deadline"};
     if (opt == NULL || opt->ms == 0)
         return gee_own_failed(g, UV_EINVAL, "timeout");
     gee_timeout_settings *s = gee_own_alloc(g, sizeof(*s));
@@ -65,7 +66,7 @@ int gee_use_timeout_with(gee_group *g, const gee_timeout_options *opt) {
     s->engine = gee_engine_of(g);
     s->answer = (gee_link){opt->answer ? opt->answer : gee_timeout_answer, opt->arg};
     s->chain = (gee_chain){&s->answer, 1};
-    return gee_use(g, timeout, s);
+    return gee_own_use(g, timeout, s, &contract);
 }
 
 int gee_use_timeout(gee_group *g, uint64_t ms) {

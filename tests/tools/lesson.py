@@ -54,12 +54,12 @@ def paint(code, text):
 
 # --- running one test ---
 
-def run_test(program, test, seconds, env, under):
-    """(exit code or None, output, seconds)"""
+def run_test(program, test, seconds, env, under, tool=()):
+    """(exit code or None, output, seconds); tool: a command in front of the program's"""
     # timeout(1) behind our own limit: a test that hangs ends even if this process does not live
     # to end it. A session of its own, so that what the test started ends with it.
     cmd = ["timeout", "-s", "KILL", str(seconds + 5)]
-    cmd += (VALGRIND if under == "valgrind" else []) + [str(program), test]
+    cmd += [*(VALGRIND if under == "valgrind" else tool), str(program), test]
     start = time.monotonic()
     p = subprocess.Popen(cmd, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -3,6 +3,7 @@
 # build/F/chNN-x/test_T.broken     chapter NN's broken units, and those of all later chapters
 # build/F/chNN-x/test_T.fixed      the later chapters' broken units
 # build/F/chNN-x/test_T.decoy-D    the same, and decoys/D.c
+# build/F/chNN-x/test_T.only-U     only broken/U.c, and the later chapters' units
 # build/F/chNN-x/server.broken, server.fixed
 # build/F/chNN-x/server.only-U     only broken/U.c, and the later chapters' units
 #
@@ -14,6 +15,9 @@ CHAPTERS := $(sort $(patsubst %/,%,$(dir $(wildcard ch[0-9][0-9]-*/cases.ini))))
 units_of    = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/broken/*.c))
 units_after = $(foreach c,$(CHAPTERS),$(if $(filter $(1),$(firstword $(sort $(1) $(c)))),$(if $(filter-out $(1),$(c)),$(call units_of,$(c)))))
 
+# Under these tools a line is what it is about, and an optimiser moves code away from its line.
+TO_THE_LINE := $(if $(filter tsan valgrind,$(FLAVOUR)),-O0)
+
 define link
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
@@ -22,6 +26,7 @@ endef
 
 define chapter_rules
 $(B)/$(1)/%.o: CPPFLAGS += $(CPPFLAGS_tests)
+$(B)/$(1)/%.o: CFLAGS += $(TO_THE_LINE)
 $(B)/$(1)/test_%.broken: $(B)/$(1)/test_%.o $(call units_of,$(1)) $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
 	$$(link)
 $(B)/$(1)/test_%.fixed: $(B)/$(1)/test_%.o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
@@ -39,9 +44,15 @@ $(B)/$(1)/$(2).decoy-$(3): $(B)/$(1)/$(2).o $(B)/$(1)/decoys/$(3).o $(call units
 	$$(link)
 endef
 
+define only_rules
+$(B)/$(1)/$(2).only-$(3): $(B)/$(1)/$(2).o $(B)/$(1)/broken/$(3).o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
+	$$(link)
+endef
+
 $(foreach c,$(CHAPTERS),$(eval $(call chapter_rules,$(c))))
 $(foreach c,$(CHAPTERS),$(foreach t,$(basename $(notdir $(wildcard $(c)/test_*.c))),\
-  $(foreach d,$(basename $(notdir $(wildcard $(c)/decoys/*.c))),$(eval $(call decoy_rules,$(c),$(t),$(d))))))
+  $(foreach d,$(basename $(notdir $(wildcard $(c)/decoys/*.c))),$(eval $(call decoy_rules,$(c),$(t),$(d))))\
+  $(foreach u,$(basename $(notdir $(wildcard $(c)/broken/*.c))),$(eval $(call only_rules,$(c),$(t),$(u))))))
 
 # What a chapter needs beside that.
 -include $(CHAPTERS:%=%/chapter.mk)

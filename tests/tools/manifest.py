@@ -12,6 +12,23 @@
 A test program of a chapter that no case names belongs to the chapter as a whole: `make test`
 runs it over the repaired chapter.
 
+For a case about races, what tools must say of it (race.py). A pair of accesses is two places, a
+place is PATH /REGEX/ or PATH:FUNCTION /REGEX/: those lines of the file, or of that function in it,
+that match. PATH begins in the chapter, or is common/src/... Lines are found anew in each run, so
+nothing drifts.
+
+    race       the pairs that are the defect, one a line; each place is one line. At least one of
+               them must be reported, or it is not the defect that was found. "none: REASON": it is
+               no data race, and no tool may report one
+    race.also  more pairs that may be reported beside these, and are consequences; a place may
+               be many lines. A report of anything else is a false one
+    race.one   the test in which the racers are tasks of one worker, for TSan; or n/a REASON
+    race.two   the test in which they are on two workers, for TSan, Helgrind and DRD; or n/a REASON
+    race.tsan, race.helgrind, race.drd    n/a REASON: this tool is not asked
+    NAME.race, NAME.race.also             of each decoy; "as broken": the same lines, in the decoy
+
+In a chapter in which a case has `race`, all have it.
+
 A manifest with a key too many, one too few, or a file that is not there is an
 error: a lesson that is half described is not a lesson.
 """
@@ -22,6 +39,10 @@ import re
 from dataclasses import dataclass, field
 
 KEYS = {"unit", "test", "symptom", "signature", "decoys", "seconds"}
+RACE_KEYS = {"race", "race.also", "race.one", "race.two", "race.tsan", "race.helgrind",
+             "race.drd"}
+RACE_TOOLS = ("tsan", "helgrind", "drd")
+PLACE = re.compile(r"(?P<path>[\w./-]+)(?::(?P<function>\w+))? /(?P<regex>(?:[^/\\]|\\.)+)/")
 REQUIRED = {"unit", "test", "symptom", "signature", "decoys"}
 
 
@@ -37,6 +58,34 @@ class Decoy:
 
 
 @dataclass
+class Place:
+    """Lines of a file of the tree."""
+    path: str
+    function: str
+    regex: str
+    lines: set
+
+    def __contains__(self, at):
+        return at is not None and at[0] == self.path and at[1] in self.lines
+
+
+@dataclass
+class Races:
+    """What may be said of one variant: pairs of places. none: why there is no race in it."""
+    pairs: list = field(default_factory=list)
+    also: list = field(default_factory=list)
+    none: str = ""
+
+
+@dataclass
+class RaceSpec:
+    one: str
+    two: str
+    why_not: dict   # "one", "two" or a tool: the reason for n/a
+    variants: dict  # "broken" or a decoy: its Races
+
+
+@dataclass
 class Case:
     chapter: str
     name: str
@@ -47,6 +96,7 @@ class Case:
     program: str  # test_leaks, without .c
     seconds: int
     decoys: list = field(default_factory=list)
+    race: RaceSpec = None
 
     @property
     def unit_name(self):
@@ -81,8 +131,12 @@ def _check_regex(where, text):
 def _case(root, chapter, name, section):
     where = f"{chapter}/cases.ini [{name}]"
     decoys = section.get("decoys", "").split()
-    known = KEYS | {f"{d}.{k}" for d in decoys for k in ("signature", "why")}
-    missing = sorted((REQUIRED | (known - KEYS)) - set(section))
+    needed = REQUIRED | {f"{d}.{k}" for d in decoys for k in ("signature", "why")}
+    known = KEYS | needed
+    if "race" in section:
+        needed |= {"race.one", "race.two", *(f"{d}.race" for d in decoys)}
+        known |= RACE_KEYS | needed | {f"{d}.race.also" for d in decoys}
+    missing = sorted(needed - set(section))
     unknown = sorted(set(section) - known)
     if missing or unknown:
         raise ManifestError(where + "".join(f": {k} is missing" for k in missing) +
@@ -105,7 +159,79 @@ def _case(root, chapter, name, section):
                 program[0].stem, int(section.get("seconds", "20")),
                 [Decoy(d, section[f"{d}.signature"], section[f"{d}.why"]) for d in decoys])
     _check_files(root, where, case)
+    if "race" in section:
+        case.race = _race(root, where, case, section)
     return case
+
+
+# --- the accesses that race ---
+
+def _function_lines(lines, name):
+    """The numbers of the lines of that function; clang-format leaves its end in the first column."""
+    head = re.compile(rf"[\w].*\b{name}\(")
+    for i, line in enumerate(lines):
+        if head.match(line) and not line.rstrip().endswith(";"):
+            end = next((j for j in range(i, len(lines)) if lines[j].startswith("}")), len(lines))
+            return range(i, end)
+    return range(0)
+
+
+def _place(root, where, chapter, m, exact):
+    path = m["path"] if m["path"].startswith("common/") else f"{chapter}/{m['path']}"
+    file = root / path
+    if not file.is_file():
+        raise ManifestError(f"{where}: {path} is not there")
+    _check_regex(where, m["regex"])
+    lines = file.read_text().splitlines()
+    among = _function_lines(lines, m["function"]) if m["function"] else range(len(lines))
+    found = {i + 1 for i in among if re.search(m["regex"], lines[i])}
+    if not found or (exact and len(found) != 1):
+        raise ManifestError(f"{where}: /{m['regex']}/ is {len(found)} lines of {path}" +
+                            (f", {m['function']}()" if m["function"] else ""))
+    return Place(path, m["function"] or "", m["regex"], found)
+
+
+def _pairs(root, where, chapter, text, exact):
+    pairs = []
+    for line in text.strip().splitlines():
+        places = list(PLACE.finditer(line))
+        if len(places) != 2 or PLACE.sub("", line).strip():
+            raise ManifestError(f"{where}: not two places: {line.strip()}")
+        pairs.append(tuple(_place(root, where, chapter, m, exact) for m in places))
+    return pairs
+
+
+def _races(root, where, chapter, text, also):
+    if text.startswith("none:"):
+        if also:
+            raise ManifestError(f"{where}: no race, and pairs that may be reported")
+        return Races(none=text[5:].strip())
+    return Races(_pairs(root, where, chapter, text, True),
+                 _pairs(root, where, chapter, also, False))
+
+
+def _race(root, where, case, section):
+    why_not, tests = {}, {}
+    source = (root / case.chapter / f"{case.program}.c").read_text()
+    for key in ("one", "two", *RACE_TOOLS):
+        text = section.get(f"race.{key}", "")
+        if text.startswith("n/a "):
+            why_not[key] = text[4:]
+        elif key in RACE_TOOLS and text:
+            raise ManifestError(f"{where}: race.{key} is n/a and a reason, or nothing")
+        elif text and not re.search(rf"\b{re.escape(text)}\b", source):
+            raise ManifestError(f"{where}: race.{key}: {text} is not in {case.program}.c")
+        tests[key] = text
+    variants = {"broken": _races(root, where, case.chapter, section["race"],
+                                 section.get("race.also", ""))}
+    for d in case.decoys:
+        text, also = section[f"{d.name}.race"], section.get(f"{d.name}.race.also", "")
+        if text == "as broken":
+            def here(t):
+                return t.replace(f"broken/{case.unit_name}", f"decoys/{d.name}.c")
+            text, also = here(section["race"]), here(section.get("race.also", "")) + "\n" + also
+        variants[d.name] = _races(root, f"{where} {d.name}", case.chapter, text, also)
+    return RaceSpec(tests["one"], tests["two"], why_not, variants)
 
 
 def _check_files(root, where, case):
@@ -127,7 +253,11 @@ def load(root, chapter):
         parser.read_string((root / chapter / "cases.ini").read_text(), f"{chapter}/cases.ini")
     except configparser.Error as e:
         raise ManifestError(str(e).replace("\n", " ")) from None
-    return [_case(root, chapter, name, dict(parser[name])) for name in parser.sections()]
+    cases = [_case(root, chapter, name, dict(parser[name])) for name in parser.sections()]
+    without = [c.name for c in cases if c.race is None]
+    if without and len(without) < len(cases):
+        raise ManifestError(f"{chapter}/cases.ini: race is missing: {', '.join(without)}")
+    return cases
 
 
 def caseless(root):

@@ -204,6 +204,12 @@ def scripts(tally):
                    time.monotonic() - start, f"not said: {missing}" if missing else "")
 
 
+def races(tally):
+    """What the tools say of the races, and on which line: by the scripts that a learner calls."""
+    for tool, needs in (("tsan", "clang"), ("helgrind", "valgrind"), ("drd", "valgrind")):
+        command(tally, f"ch03-races/{tool}.sh", ["sh", f"ch03-races/{tool}.sh"], needs=needs)
+
+
 def browser(tally):
     if not (shutil.which("chromium") or shutil.which("chromium-browser")):
         tally.skip("EventSource in a browser", "chromium is not installed: make test-browser")
@@ -230,6 +236,8 @@ PARTS = {
     **{f: (lambda t, f=f: unit(t, f)) for f in FLAVOURS},
     "machine": lambda t: command(t, "the lesson machine itself",
                                  [sys.executable, "tests/tools/test_lesson.py"]),
+    "race-machine": lambda t: command(t, "the judge of the tools' reports",
+                                      [sys.executable, "tests/tools/test_race.py"]),
     "broken": lambda t: command(t, "check-broken", lesson("broken")),
     "fixed": lambda t: command(t, "check-fixed", lesson("fixed")),
     "census": lambda t: command(t, "the census of the leaks",
@@ -245,6 +253,7 @@ PARTS = {
     "tools": scripts,
     "onion": lambda t: command(t, "the picture of a chain, and its trace",
                                [sys.executable, "tests/tools/onion.py"]),
+    "races": races,
     "examples": lambda t: command(t, "the examples, with curl",
                                   [sys.executable, "tests/tools/examples.py"]),
     "install": lambda t: command(t, "make install, and programs that use it",

@@ -2,10 +2,10 @@
 """What the lessons show of a terminal, held against what the terminal shows.
 
 A code block in a README that has lines with `$ ` is a transcript: each is run, and the lines
-behind it are its output. `$ make serve-broken CH=01` (or serve-fixed, with CASE=) starts that
-server on a free port, for the rest of its section, in place of the one before; what stands in a
-section in front of the first server is not run. In a block of the kind ```server each line is
-one that this server has printed.
+behind it are its output. `$ make serve-broken CH=01` (or serve-fixed, with CASE=, with
+GEE_WORKERS=2 and the like in front) starts that server on a free port, for the rest of its
+section, in place of the one before; what stands in a section in front of the first server is not
+run. In a block of the kind ```server each line is one that this server has printed.
 
 Times, ports, pids, addresses and the ids of tasks differ from run to run, and are not compared;
 a line `...` stands for any lines, and ... in a line for any text.
@@ -26,7 +26,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SERVE = re.compile(r"make serve-(broken|fixed) CH=(\w+)(?: CASE=([\w-]+))?\s*&?$")
+SERVE = re.compile(r"((?:[A-Z_]+=\w+ )*)make serve-(broken|fixed) CH=(\w+)(?: CASE=([\w-]+))?\s*&?$")
 SECONDS = 60  # that a command may take
 VARIES = [(re.compile(p, re.M), to) for p, to in (
     (r"\b\d+\.\d+ s\b", "T s"), (r"\b\d+\.\d{4,}\b", "T"), (r"\b\d+\.\d+ ms\b", "T ms"),
@@ -56,11 +56,12 @@ def matches(expected, seen):
 
 
 class Server:
-    def __init__(self, side, chapter, case):
+    def __init__(self, settings, side, chapter, case):
+        own = dict(s.split("=") for s in settings.split())
         self.log = tempfile.NamedTemporaryFile("w+", prefix="gee-transcript-")
         cmd = [sys.executable, "tests/tools/lesson.py", "serve", side, chapter]
         cmd += ["--case", case] if case else []
-        self.process = subprocess.Popen(cmd, cwd=ROOT, env={**os.environ, "PORT": "0"},
+        self.process = subprocess.Popen(cmd, cwd=ROOT, env={**os.environ, **own, "PORT": "0"},
                                         stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=subprocess.STDOUT, start_new_session=True)
         start, self.port = time.monotonic(), None

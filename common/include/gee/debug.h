@@ -77,22 +77,35 @@ int gee_tasks_list(gee_task_info **out);
  *   borrowed pointer by other ways than these, and has not used it yet. Such a task takes a
  *   reference on the channel, or calls gee_waitgroup_add(wg, 0).
  *
+ * GEE_LEAK_CIRCLE: the task waits for a mutex or rwmutex, in a circle of tasks that wait for each
+ *   other's, and some of them under a ctx that has not ended. Its end, when a client leaves or a
+ *   deadline comes, will break the circle; nothing else will. A lock is taken to be unlocked by
+ *   the task that locked it.
+ *
+ * Where tasks wait for each other, stuck or under a ctx, their circle is found, and is said from
+ * each of them on: exactly, where they wait for locks; by who used a channel last, or could still
+ * use it, or may owe a waitgroup its done, otherwise.
+ *
  * *out is to be freed with free(). All workers stand still while it looks, each from the end
  * of what its task does now. Call from a task; parks. How many, or UV_ENOMEM, UV_EAGAIN.
  */
-enum gee_leak_kind { GEE_LEAK_DEAF, GEE_LEAK_STUCK };
+enum gee_leak_kind { GEE_LEAK_DEAF, GEE_LEAK_STUCK, GEE_LEAK_CIRCLE };
 typedef struct gee_leak {
     gee_task_info task;
     enum gee_leak_kind kind;
-    char why[160]; /* "task 4 holds the mutex and waits for task 7" */
+    char why[160];    /* "task 4 holds the mutex and waits for task 7" */
+    char circle[512]; /* "task 7 (mutex lock at a.c:9) -> task 4, which locked it at b.c:3 (chan
+                       * receive at b.c:5) -> task 7, which sent last"; cut; "": there is none */
 } gee_leak;
 int gee_leakcheck(gee_leak **out);
 
 /*
- * Adds two pages to g, as text, or with ?format=json:
+ * Adds three pages to g, as text, or with ?format=json:
  *   GET /debug/tasks     the census and the tasks; with ?leaked=1 those of gee_leakcheck
  *   GET /debug/requests  the requests that are being served, with their deadlines, and where
  *                        the tasks of each are parked, since when, and whether they listen
+ *   GET /debug/routes    the routes (gee/contract.h), with the chain of each from the outside in,
+ *                        and what its middlewares need and provide
  * They show what a server does: mount them where only its owners can look. 0, or an error of
  * gee_handle.
  */

@@ -6,6 +6,7 @@
 #include "gee/broker.h"
 #include "gee/chan.h"
 #include "gee/config.h"
+#include "gee/contract.h"
 #include "gee/cookie.h"
 #include "gee/ctx.h"
 #include "gee/debug.h"

@@ -33,6 +33,7 @@ typedef struct gee_waitgroup {
     atomic_bool lock; /* over the other fields */
     struct gee_waitq queue;
     long count;
+    uint64_t adder; /* id of the task that last added; 0: it was none */
     struct gee_users users;
 } gee_waitgroup;
 
@@ -55,12 +56,14 @@ typedef struct gee_mutex {
     struct gee_waitq queue;
     bool locked;
     uint64_t holder; /* id of the task that locked it; 0: it was none */
+    gee_site locked_at;
 } gee_mutex;
 
 /* 0: the caller holds it; ctx's error: it does not. */
 #define gee_mutex_lock(ctx, m) gee_mutex_lock_at(ctx, m, GEE_HERE)
 int gee_mutex_lock_at(gee_ctx *ctx, gee_mutex *m, gee_site site);
-bool gee_mutex_trylock(gee_mutex *m);
+#define gee_mutex_trylock(m) gee_mutex_trylock_at(m, GEE_HERE)
+bool gee_mutex_trylock_at(gee_mutex *m, gee_site site);
 /* 0, or UV_EINVAL: it is not locked (Go panics). From any worker's code. */
 int gee_mutex_unlock(gee_mutex *m);
 

@@ -1,4 +1,5 @@
 #include "base/count.h"
+#include "base/tools.h"
 #include <stdatomic.h>
 
 struct row {
@@ -17,8 +18,8 @@ void gee_count(enum gee_count_kind kind, int64_t delta) {
     if (own == 0)
         atomic_fetch_add_explicit(n, delta, memory_order_relaxed);
     else
-        atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + delta,
-                              memory_order_relaxed);
+        gee_atomic_store(n, atomic_load_explicit(n, memory_order_relaxed) + delta,
+                         memory_order_relaxed);
 }
 
 int64_t gee_count_sum(enum gee_count_kind kind) {

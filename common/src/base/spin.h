@@ -23,7 +23,7 @@ static inline void gee_spin_lock(gee_spin *s) {
 
 static inline void gee_spin_unlock(gee_spin *s) {
     gee_vg_lock_released(s);
-    atomic_store_explicit(s, false, memory_order_release);
+    gee_atomic_store(s, false, memory_order_release);
 }
 
 #endif

@@ -30,7 +30,7 @@ int gee_frames_take(void **frames, int max) {
     return w.n;
 }
 
-static Dwfl *open_self(void) {
+gee_symbols *gee_symbols_open(void) {
     static const Dwfl_Callbacks callbacks = {
         .find_elf = dwfl_linux_proc_find_elf,
         .find_debuginfo = dwfl_standard_find_debuginfo,
@@ -41,6 +41,16 @@ static Dwfl *open_self(void) {
         d = NULL;
     }
     return d;
+}
+
+const char *gee_symbol_name(gee_symbols *s, const void *at) {
+    Dwfl_Module *m = s ? dwfl_addrmodule(s, (uintptr_t)at) : NULL;
+    return m ? dwfl_module_addrname(m, (uintptr_t)at) : NULL;
+}
+
+void gee_symbols_close(gee_symbols *s) {
+    if (s)
+        dwfl_end(s);
 }
 
 static const char *base_name(const char *path) {
@@ -69,9 +79,8 @@ static void describe(gee_buf *out, Dwfl *d, int index, uintptr_t pc) {
 }
 
 void gee_frames_describe(gee_buf *out, void *const *frames, int n) {
-    Dwfl *d = open_self();
+    Dwfl *d = gee_symbols_open();
     for (int i = 0; i < n; i++)
         describe(out, d, i, (uintptr_t)frames[i]);
-    if (d)
-        dwfl_end(d);
+    gee_symbols_close(d);
 }

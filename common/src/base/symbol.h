@@ -13,4 +13,13 @@ int gee_frames_take(void **frames, int max);
  */
 void gee_frames_describe(gee_buf *out, void *const *frames, int n);
 
+/*
+ * The name of the function at an address, valid until `s` is closed; NULL: it is not known.
+ * Opening reads files, and takes milliseconds; if it fails it is NULL, which the others take.
+ */
+typedef struct Dwfl gee_symbols;
+gee_symbols *gee_symbols_open(void);
+const char *gee_symbol_name(gee_symbols *s, const void *at);
+void gee_symbols_close(gee_symbols *s);
+
 #endif

@@ -12,6 +12,10 @@
  * does (gee_tsan_ignore_begin): otherwise its malloc, free and read would tie
  * together tasks that have nothing to do with each other.
  *
+ * Helgrind and DRD see the same edges, and of the carriers every access: so a spin lock is
+ * announced as a lock, and an atomic store is one that they know to be atomic
+ * (gee_atomic_store). Two tasks of one worker are one thread to them.
+ *
  * Pools. Under every tool memory and stacks come from malloc and mmap each time
  * (GEE_POOLS is 0): a pool hides a use after free from ASan and memcheck, and
  * orders strangers for TSan.
@@ -19,6 +23,7 @@
 #ifndef GEE_BASE_TOOLS_H
 #define GEE_BASE_TOOLS_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #if defined(__has_feature)
@@ -71,8 +76,6 @@ static inline void gee_tsan_ignore_end(void) {
     AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
 }
 #else
-#define gee_race_acquire(addr) ((void)(addr))
-#define gee_race_release(addr) ((void)(addr))
 static inline void gee_tsan_ignore_begin(void) {
 }
 static inline void gee_tsan_ignore_end(void) {
@@ -86,23 +89,51 @@ static inline void gee_tsan_ignore_end(void) {
 #endif
 
 #ifdef GEE_VALGRIND
+#include <pthread.h>
 #include <valgrind/drd.h>
 #include <valgrind/helgrind.h>
 #include <valgrind/valgrind.h>
-/* DRD 3.19 asserts when a stack is registered, so it is left out there. */
 static inline unsigned gee_vg_stack_register(void *lo, void *hi) {
-    if (DRD_GET_DRD_THREADID != 0)
-        return 0;
     return VALGRIND_STACK_REGISTER(lo, hi);
+}
+/* DRD takes the stack that was registered last for the thread's own, and dies of it when the
+ * thread ends. */
+static inline void gee_vg_stack_of_thread(void) {
+    pthread_attr_t attr;
+    void *lo;
+    size_t size;
+    if (DRD_GET_DRD_THREADID == 0 || pthread_getattr_np(pthread_self(), &attr) != 0)
+        return;
+    if (pthread_attr_getstack(&attr, &lo, &size) == 0)
+        (void)VALGRIND_STACK_REGISTER(lo, (char *)lo + size - 1);
+    pthread_attr_destroy(&attr);
 }
 static inline void gee_vg_stack_deregister(unsigned id) {
     if (id)
         VALGRIND_STACK_DEREGISTER(id);
 }
-#define gee_vg_before(addr)        ANNOTATE_HAPPENS_BEFORE(addr)
-#define gee_vg_after(addr)         ANNOTATE_HAPPENS_AFTER(addr)
-#define gee_vg_lock_acquired(addr) ANNOTATE_RWLOCK_ACQUIRED(addr, 1)
+#define gee_vg_before(addr) ANNOTATE_HAPPENS_BEFORE(addr)
+#define gee_vg_after(addr)  ANNOTATE_HAPPENS_AFTER(addr)
+/* Beside the object's first byte, which may be its spin lock: DRD wants an address for each. */
+#define gee_race_acquire(addr) ANNOTATE_HAPPENS_AFTER((const char *)(addr) + 1)
+#define gee_race_release(addr) ANNOTATE_HAPPENS_BEFORE((const char *)(addr) + 1)
+/* A locked instruction is what both take for atomic; a plain store would be a write like any. */
+#define gee_atomic_store(p, v, order) ((void)atomic_exchange_explicit(p, v, order))
+/*
+ * Of the lock's own byte Helgrind keeps no history: the instruction that frees the lock comes
+ * behind its announcement, and whose stack it is on may have left before the next one.
+ */
+#define gee_vg_lock_acquired(addr)             \
+    do {                                       \
+        VALGRIND_HG_DISABLE_CHECKING(addr, 1); \
+        ANNOTATE_RWLOCK_ACQUIRED(addr, 1);     \
+    } while (0)
 #define gee_vg_lock_released(addr) ANNOTATE_RWLOCK_RELEASED(addr, 1)
+/* What is there is no data that anyone should be careful with. */
+static inline void gee_vg_overlook(void *addr, size_t size) {
+    VALGRIND_HG_DISABLE_CHECKING(addr, size);
+    VALGRIND_DO_CLIENT_REQUEST_STMT(VG_USERREQ__DRD_START_SUPPRESSION, addr, size, 0, 0, 0);
+}
 #else
 static inline unsigned gee_vg_stack_register(void *lo, void *hi) {
     (void)lo;
@@ -112,10 +143,22 @@ static inline unsigned gee_vg_stack_register(void *lo, void *hi) {
 static inline void gee_vg_stack_deregister(unsigned id) {
     (void)id;
 }
-#define gee_vg_before(addr)        ((void)(addr))
-#define gee_vg_after(addr)         ((void)(addr))
-#define gee_vg_lock_acquired(addr) ((void)(addr))
-#define gee_vg_lock_released(addr) ((void)(addr))
+static inline void gee_vg_stack_of_thread(void) {
+}
+static inline void gee_vg_overlook(void *addr, size_t size) {
+    (void)addr;
+    (void)size;
+}
+#define gee_vg_before(addr)           ((void)(addr))
+#define gee_vg_after(addr)            ((void)(addr))
+#define gee_vg_lock_acquired(addr)    ((void)(addr))
+#define gee_vg_lock_released(addr)    ((void)(addr))
+#define gee_atomic_store(p, v, order) atomic_store_explicit(p, v, order)
+#endif
+
+#if !defined(GEE_VALGRIND) && !defined(GEE_TSAN)
+#define gee_race_acquire(addr) ((void)(addr))
+#define gee_race_release(addr) ((void)(addr))
 #endif
 
 #endif

@@ -107,7 +107,7 @@ static bool end(gee_ctx *ctx, int err, int cause) {
     ctx->cause = cause;
     ctx->ended_ns = w ? w->now_ns : uv_hrtime();
     gee_race_release(&ctx->err);
-    atomic_store_explicit(&ctx->err, err, memory_order_release);
+    gee_atomic_store(&ctx->err, err, memory_order_release);
     for (gee_list *it; (it = gee_list_pop(&ctx->watches)) != NULL;) {
         gee_watch *watch = gee_container(it, gee_watch, link);
         watch->fn(watch, ctx);

@@ -2,6 +2,7 @@
  * Deadlines. A ctx with one of its own has a timer, on the worker that made it, unless its maker
  * keeps the time. What counts is the earliest on the way to the root.
  */
+#include "base/tools.h"
 #include "ctx/tree.h"
 
 bool gee_ctx_deadline(const gee_ctx *ctx, uint64_t *deadline_ns) {
@@ -39,7 +40,7 @@ static void time_is_up(gee_timer *t) {
 
 static void set_deadline(gee_ctx *ctx, uint64_t deadline_ns) {
     ctx->timed = ctx;
-    atomic_store_explicit(&ctx->deadline_ns, deadline_ns, memory_order_relaxed);
+    gee_atomic_store(&ctx->deadline_ns, deadline_ns, memory_order_relaxed);
 }
 
 /* Some deadline further up is earlier, and stays so. */
@@ -83,7 +84,7 @@ gee_ctx *gee_ctx_with_kept_deadline(gee_ctx *parent, uint64_t deadline_ns) {
 }
 
 void gee_ctx_move_deadline(gee_ctx *ctx, uint64_t deadline_ns) {
-    atomic_store_explicit(&ctx->deadline_ns, deadline_ns, memory_order_relaxed);
+    gee_atomic_store(&ctx->deadline_ns, deadline_ns, memory_order_relaxed);
 }
 
 void gee_ctx_expire(gee_ctx *ctx) {

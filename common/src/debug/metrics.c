@@ -1,6 +1,7 @@
 /* Counting requests, and /metrics. */
 #include "debug/metrics.h"
 #include "gee/req.h"
+#include "middleware/own.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,11 +12,11 @@ const uint64_t gee_bucket_ns[GEE_BUCKETS] = {
 /* A row is found by those who come after whoever made it: tasks of this worker, and scrapes. */
 #define SEEN(p)       atomic_load_explicit(p, memory_order_acquire)
 #define LOAD(p)       atomic_load_explicit(p, memory_order_relaxed)
-#define PUBLISH(p, v) atomic_store_explicit(p, v, memory_order_release)
+#define PUBLISH(p, v) gee_atomic_store(p, v, memory_order_release)
 
 /* Only one thread adds to *n. */
 static void add(_Atomic uint64_t *n, uint64_t k) {
-    atomic_store_explicit(n, LOAD(n) + k, memory_order_relaxed);
+    gee_atomic_store(n, LOAD(n) + k, memory_order_relaxed);
 }
 
 /* --- rows: found, or made; NULL: no memory, and this request is not counted --- */
@@ -135,6 +136,7 @@ static void free_metrics(void *p) {
 }
 
 int gee_use_metrics(gee_group *g) {
+    static const gee_contract contract = {.name = "metrics", .provides = "metrics"};
     gee_engine *e = g->engine;
     if (e->metrics == NULL) {
         gee_metrics *m = calloc(1, sizeof(*m));
@@ -144,7 +146,7 @@ int gee_use_metrics(gee_group *g) {
         }
         e->metrics = m;
     }
-    return gee_use(g, measure, e->metrics);
+    return gee_own_use(g, measure, e->metrics, &contract);
 }
 
 static void metrics_page(gee_req *req) {

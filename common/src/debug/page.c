@@ -52,13 +52,23 @@ static int json(gee_req *req, const gee_census *c, const gee_task_info *tasks, i
 
 /* --- ?leaked=1 --- */
 
+/* A line for each of its tasks. */
+static void circle(gee_buf *b, const char *at) {
+    const char *arrow;
+    for (; *at && (arrow = strstr(at + 1, " -> ")) != NULL; at = arrow)
+        gee_buf_printf(b, "             %.*s\n", (int)(arrow - at), at);
+    if (*at)
+        gee_buf_printf(b, "             %s\n", at);
+}
+
 static int leaks_text(gee_req *req, const gee_leak *leaks, int n) {
     gee_buf b = {0};
     gee_buf_printf(&b, "leaked: %d\n\n", n);
     for (int i = 0; i < n; i++) {
         gee_task_text(&b, &leaks[i].task);
-        if (leaks[i].kind == GEE_LEAK_STUCK) /* of the deaf it has been said */
+        if (leaks[i].kind != GEE_LEAK_DEAF) /* of the deaf it has been said */
             gee_buf_printf(&b, "          IT IS STUCK: %s\n", leaks[i].why);
+        circle(&b, leaks[i].circle);
     }
     int rc = gee_data(req, 200, "text/plain; charset=utf-8", gee_buf_head(&b), gee_buf_size(&b));
     gee_buf_free(&b);
@@ -66,12 +76,14 @@ static int leaks_text(gee_req *req, const gee_leak *leaks, int n) {
 }
 
 static int leaks_json(gee_req *req, const gee_leak *leaks, int n) {
+    static const char *const kinds[] = {"deaf", "stuck", "circle"};
     json_t *list = json_array();
     for (int i = 0; i < n; i++) {
         json_t *one = gee_task_json(&leaks[i].task);
-        json_object_set_new(one, "leak",
-                            json_string(leaks[i].kind == GEE_LEAK_DEAF ? "deaf" : "stuck"));
+        json_object_set_new(one, "leak", json_string(kinds[leaks[i].kind]));
         json_object_set_new(one, "why", json_string(leaks[i].why));
+        if (*leaks[i].circle)
+            json_object_set_new(one, "circle", json_string(leaks[i].circle));
         json_array_append_new(list, one);
     }
     return gee_json(req, 200, "{s:i, s:o}", "leaked", n, "tasks", list);
@@ -115,5 +127,7 @@ static void tasks_page(gee_req *req) {
 
 int gee_debug_routes(gee_group *g) {
     int rc = gee_GET(g, "/debug/tasks", tasks_page);
-    return rc < 0 ? rc : gee_GET(g, "/debug/requests", gee_requests_page);
+    if (rc == 0)
+        rc = gee_GET(g, "/debug/requests", gee_requests_page);
+    return rc < 0 ? rc : gee_GET(g, "/debug/routes", gee_routes_page);
 }

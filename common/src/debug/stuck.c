@@ -16,16 +16,20 @@ typedef struct crowd {
     size_t n;
 } crowd;
 
-static gee_suspect *find(const crowd *all, uint64_t id) {
-    size_t lo = 0, hi = all->n;
+gee_suspect *gee_suspect_find(const gee_suspect *by_id, size_t n, uint64_t id) {
+    size_t lo = 0, hi = n;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (all->at[mid].task->id < id)
+        if (by_id[mid].task->id < id)
             lo = mid + 1;
         else
             hi = mid;
     }
-    return lo < all->n && all->at[lo].task->id == id ? &all->at[lo] : NULL;
+    return lo < n && by_id[lo].task->id == id ? (gee_suspect *)&by_id[lo] : NULL;
+}
+
+static gee_suspect *find(const crowd *all, uint64_t id) {
+    return gee_suspect_find(all->at, all->n, id);
 }
 
 static bool is_at_work(const crowd *all, uint64_t id) {
@@ -72,17 +76,24 @@ static bool mutex_moves(const crowd *all, const gee_mutex *m) {
     return m->holder == 0 || is_at_work(all, m->holder);
 }
 
-static bool rwmutex_moves(const crowd *all, const gee_rwmutex *m, const gee_task *t) {
+/* A task that had its lock given back by another one is still among them. */
+bool gee_holders_are_known(const gee_rwmutex *m) {
     long holders = m->readers < 0 ? 1 : m->readers, known = 0;
-    for (int i = 0; i < GEE_HOLDERS; i++) {
+    for (int i = 0; i < GEE_HOLDERS; i++)
         known += m->holders[i] != 0;
-        if (m->holders[i] != 0 && is_at_work(all, m->holders[i]))
-            return true;
-    }
+    return known <= holders;
+}
+
+/* It waits for each who holds the lock against it, and for each in front of it: one is enough. */
+static bool rwmutex_moves(const crowd *all, const gee_rwmutex *m, const gee_task *t) {
+    bool against = m->readers < 0 || t->reason == GEE_WAIT_RWMUTEX_W;
+    for (int i = 0; against && gee_holders_are_known(m) && i < GEE_HOLDERS; i++)
+        if (m->holders[i] != 0 && !is_at_work(all, m->holders[i]))
+            return false;
     for (const gee_waiter *w = m->queue.first; w && w->park->task != t; w = w->next)
-        if (is_at_work(all, w->park->task->id))
-            return true; /* it may give up its place */
-    return known < holders;
+        if (!is_at_work(all, w->park->task->id))
+            return false; /* if it is at work, it may give up its place */
+    return true;
 }
 
 static bool may_move(const crowd *all, const gee_task *t) {
@@ -141,15 +152,18 @@ static void why_held(const crowd *all, uint64_t holder, const char *what, char *
 
 static void why_rwmutex(const crowd *all, const gee_rwmutex *m, const gee_task *t, char *buf,
                         size_t size) {
+    const gee_task *front = m->queue.first ? m->queue.first->park->task : NULL;
     for (int i = 0; i < GEE_HOLDERS; i++)
-        if (m->holders[i] == t->id) {
-            const gee_waiter *w = m->queue.first;
+        if (m->holders[i] == t->id && (front == t || front == NULL)) {
+            snprintf(buf, size, "it holds the lock itself");
+            return;
+        } else if (m->holders[i] == t->id) {
             snprintf(buf, size, "it holds the lock itself, and task %" PRIu64 " is in front of it",
-                     w ? w->park->task->id : 0);
+                     front->id);
             return;
         }
     for (int i = 0; i < GEE_HOLDERS; i++)
-        if (m->holders[i] != 0) {
+        if (m->holders[i] != 0 && !is_at_work(all, m->holders[i])) {
             why_held(all, m->holders[i], "lock", buf, size);
             return;
         }

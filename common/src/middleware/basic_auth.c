@@ -123,6 +123,7 @@ static int keep_accounts(gee_group *g, auth *a, const gee_account *from) {
 }
 
 int gee_use_basic_auth(gee_group *g, const gee_basic_auth_options *opt) {
+    static const gee_contract contract = {.name = "basic auth", .provides = "authentication"};
     const char *realm = opt && opt->realm ? opt->realm : "restricted";
     if (opt == NULL || (opt->accounts == NULL && opt->check == NULL) || strpbrk(realm, "\"\\\r\n"))
         return gee_own_failed(g, UV_EINVAL, "basic auth");
@@ -134,5 +135,5 @@ int gee_use_basic_auth(gee_group *g, const gee_basic_auth_options *opt) {
     a->check = opt->check;
     a->arg = opt->arg;
     int rc = keep_accounts(g, a, opt->accounts);
-    return rc < 0 ? gee_own_failed(g, rc, "basic auth") : gee_use(g, basic_auth, a);
+    return rc < 0 ? gee_own_failed(g, rc, "basic auth") : gee_own_use(g, basic_auth, a, &contract);
 }

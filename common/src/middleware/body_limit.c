@@ -10,9 +10,10 @@ static void body_limit(gee_req *req) {
 }
 
 int gee_use_body_limit(gee_group *g, uint64_t n) {
+    static const gee_contract contract = {.name = "body limit", .provides = "body limit"};
     uint64_t *own = gee_own_alloc(g, sizeof(*own));
     if (own == NULL)
         return gee_own_failed(g, UV_ENOMEM, "body limit");
     *own = n;
-    return gee_use(g, body_limit, own);
+    return gee_own_use(g, body_limit, own, &contract);
 }

@@ -86,7 +86,9 @@ static int keep(gee_group *g, cors *c, const gee_cors_options *opt) {
 }
 
 int gee_use_cors(gee_group *g, const gee_cors_options *opt) {
+    static const gee_contract contract = {
+        .name = "CORS", .provides = "CORS", .around = "authentication"};
     cors *c = gee_own_alloc(g, sizeof(*c));
     int rc = c ? keep(g, c, opt ? opt : &(gee_cors_options){0}) : UV_ENOMEM;
-    return rc < 0 ? gee_own_failed(g, rc, "CORS") : gee_use(g, handle, c);
+    return rc < 0 ? gee_own_failed(g, rc, "CORS") : gee_own_use(g, handle, c, &contract);
 }

@@ -178,6 +178,7 @@ static void handle(gee_req *req) {
 }
 
 int gee_use_gzip(gee_group *g, const gee_gzip_options *opt) {
+    static const gee_contract contract = {.name = "gzip", .provides = "compression"};
     static const gee_gzip_options defaults;
     if (opt == NULL)
         opt = &defaults;
@@ -190,5 +191,5 @@ int gee_use_gzip(gee_group *g, const gee_gzip_options *opt) {
     gz->level = opt->level ? opt->level : 6;
     gz->window_bits = opt->window_bits ? opt->window_bits : 13;
     gz->min_size = opt->min_size ? opt->min_size : 1024;
-    return gee_use(g, handle, gz);
+    return gee_own_use(g, handle, gz, &contract);
 }

@@ -76,6 +76,7 @@ static void logger(gee_req *req) {
 }
 
 int gee_use_logger(gee_group *g, const gee_logger_options *opt) {
+    static const gee_contract contract = {.name = "access log", .provides = "access log"};
     gee_logger_options *own = gee_own_alloc(g, sizeof(*own));
     if (own == NULL)
         return gee_own_failed(g, UV_ENOMEM, "access log");
@@ -83,5 +84,5 @@ int gee_use_logger(gee_group *g, const gee_logger_options *opt) {
         *own = *opt;
     if (own->fd == 0)
         own->fd = STDERR_FILENO;
-    return gee_use(g, logger, own);
+    return gee_own_use(g, logger, own, &contract);
 }

@@ -23,6 +23,11 @@ bool gee_own_string(gee_group *g, const char *s, const char **out) {
     return copy != NULL;
 }
 
+int gee_own_use(gee_group *g, gee_handler fn, void *arg, const gee_contract *contract) {
+    int rc = gee_declare(gee_engine_of(g), fn, contract);
+    return rc < 0 ? rc : gee_use(g, fn, arg);
+}
+
 int gee_own_failed(gee_group *g, int rc, const char *what) {
     return gee_engine_failed(gee_engine_of(g), rc, what, "of a group");
 }

@@ -165,6 +165,7 @@ static limiter *new_limiter(const gee_rate_limit_options *opt) {
 }
 
 int gee_use_rate_limit(gee_group *g, const gee_rate_limit_options *opt) {
+    static const gee_contract contract = {.name = "rate limit", .provides = "rate limit"};
     static const gee_rate_limit_options defaults;
     opt = opt ? opt : &defaults;
     bool sane = isfinite(opt->per_second) && isfinite(opt->burst) && opt->per_second >= 0 &&
@@ -177,5 +178,5 @@ int gee_use_rate_limit(gee_group *g, const gee_rate_limit_options *opt) {
     int rc = gee_engine_own(gee_engine_of(g), l, limiter_free);
     if (rc < 0)
         limiter_free(l);
-    return rc < 0 ? gee_own_failed(g, rc, "rate limit") : gee_use(g, rate_limit, l);
+    return rc < 0 ? gee_own_failed(g, rc, "rate limit") : gee_own_use(g, rate_limit, l, &contract);
 }

@@ -32,9 +32,10 @@ static void recover(gee_req *req) {
 }
 
 int gee_use_recovery(gee_group *g, gee_panic_fn answer) {
+    static const gee_contract contract = {.name = "recovery", .provides = "recovery"};
     recovery *r = gee_own_alloc(g, sizeof(*r));
     if (r == NULL)
         return gee_own_failed(g, UV_ENOMEM, "recovery");
     r->answer = answer;
-    return gee_use(g, recover, r);
+    return gee_own_use(g, recover, r, &contract);
 }

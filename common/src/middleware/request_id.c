@@ -42,10 +42,11 @@ const char *gee_request_id(gee_req *req) {
 }
 
 int gee_use_request_id(gee_group *g, const gee_request_id_options *opt) {
+    static const gee_contract contract = {.name = "request id", .provides = "request id"};
     gee_request_id_options *own = gee_own_alloc(g, sizeof(*own));
     const char *header = opt && opt->header ? opt->header : "X-Request-ID";
     if (own == NULL || !gee_own_string(g, header, &own->header))
         return gee_own_failed(g, UV_ENOMEM, "request id");
     own->distrust = opt && opt->distrust;
-    return gee_use(g, request_id, own);
+    return gee_own_use(g, request_id, own, &contract);
 }

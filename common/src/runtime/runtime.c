@@ -59,13 +59,32 @@ uint64_t gee_random_number(void) {
     return gee_random(gee_worker_self());
 }
 
+static int init_sems(gee_runtime *rt) {
+    int rc = uv_sem_init(&rt->out, 0);
+    if (rc < 0)
+        return rc;
+    if ((rc = uv_sem_init(&rt->may_close, 0)) < 0)
+        uv_sem_destroy(&rt->out);
+    return rc;
+}
+
+static void destroy_sems(gee_runtime *rt) {
+    uv_sem_destroy(&rt->out);
+    uv_sem_destroy(&rt->may_close);
+}
+
 int gee_runtime_init(gee_runtime *rt, int nworkers) {
     gee_runtime *none = NULL;
     if (!atomic_compare_exchange_strong(&current, &none, rt))
         return UV_EALREADY;
     rt->run = atomic_fetch_add(&runs, 1) + 1;
+    int rc = init_sems(rt);
+    if (rc < 0) {
+        atomic_store(&current, NULL);
+        return rc;
+    }
     rt->workers = calloc((size_t)nworkers, sizeof(gee_worker));
-    int rc = rt->workers ? 0 : UV_ENOMEM;
+    rc = rt->workers ? 0 : UV_ENOMEM;
     for (rt->nworkers = 0; rc == 0 && rt->nworkers < nworkers; rt->nworkers++)
         if ((rc = gee_worker_init(&rt->workers[rt->nworkers], rt, rt->nworkers)) < 0)
             break;
@@ -73,6 +92,7 @@ int gee_runtime_init(gee_runtime *rt, int nworkers) {
         while (rt->nworkers > 0)
             gee_worker_close(&rt->workers[--rt->nworkers]);
         free(rt->workers);
+        destroy_sems(rt);
         atomic_store(&current, NULL);
         return rc;
     }
@@ -85,6 +105,8 @@ static void thread_main(void *arg) {
     gee_worker *w = arg;
     gee_worker_enter(w);
     gee_worker_loop(w);
+    uv_sem_post(&w->rt->out);
+    uv_sem_wait(&w->rt->may_close);
     gee_worker_close(w);
     gee_worker_leave();
 }
@@ -117,13 +139,24 @@ void gee_worker_print_tasks(gee_worker *w, const char *title) {
         print_task(gee_container(it, gee_task, all), w->now_ns);
 }
 
-/* Each worker drops what it has left, and closes its loop, on its own thread. */
-int gee_runtime_close(gee_runtime *rt) {
+/*
+ * Each worker drops what it has left, and closes its loop, on its own thread. None does so
+ * before all have left their loops, for until then any of them may ring another's bell.
+ */
+static void stop_threads(gee_runtime *rt) {
     atomic_store(&rt->stop, true);
-    for (int i = 1; i < rt->nworkers; i++) {
+    for (int i = 1; i < rt->nworkers; i++)
         uv_async_send(&rt->workers[i].bell);
+    for (int i = 1; i < rt->nworkers; i++)
+        uv_sem_wait(&rt->out);
+    for (int i = 1; i < rt->nworkers; i++)
+        uv_sem_post(&rt->may_close);
+    for (int i = 1; i < rt->nworkers; i++)
         uv_thread_join(&rt->workers[i].thread);
-    }
+}
+
+int gee_runtime_close(gee_runtime *rt) {
+    stop_threads(rt);
     gee_worker_close(&rt->workers[0]);
     bool left = false, busy = false;
     for (int i = 0; i < rt->nworkers; i++) {
@@ -134,6 +167,7 @@ int gee_runtime_close(gee_runtime *rt) {
         free(rt->workers);
     gee_worker_leave();
     gee_overflow_unwatch();
+    destroy_sems(rt);
     gee_race_acquire(rt);
     atomic_store(&current, NULL);
     return left || busy ? UV_EBUSY : 0;

@@ -32,9 +32,14 @@ void gee_stack_cache_free(gee_stack_cache *c);
 
 /* Is it below the stack: where a task gets that needs more than it has? */
 bool gee_stack_is_guard(const gee_stack *s, const void *addr);
+/*
+ * Above the first frame some bytes stay zero: a tool that walks up a stack reads on behind
+ * that frame, and ends where a return address is 0. DRD has died of the page behind.
+ */
+enum { GEE_STACK_END = 64 };
 char *gee_stack_low(const gee_stack *s); /* lowest usable byte */
 static inline char *gee_stack_top(const gee_stack *s) {
-    return s->base + s->size;
+    return s->base + s->size - GEE_STACK_END;
 }
 
 #endif

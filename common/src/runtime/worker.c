@@ -23,7 +23,9 @@ void gee_worker_check(const gee_worker *w, const char *what) {
         fprintf(stderr, "worker %d\n", gee_this_worker->index);
     else
         fprintf(stderr, "a thread that is no worker\n");
+#if !defined(GEE_TSAN) && !defined(GEE_VALGRIND)
     abort();
+#endif
 }
 
 int gee_worker_index(void) {
@@ -40,11 +42,11 @@ void gee_post(gee_worker *w, gee_work *work) {
         return;
     }
     gee_work *head = atomic_load_explicit(&w->inbox, memory_order_relaxed);
-    gee_vg_before(w);
-    do
+    do {
         work->next = head;
-    while (!atomic_compare_exchange_weak_explicit(&w->inbox, &head, work, memory_order_release,
-                                                  memory_order_relaxed));
+        gee_vg_before(w);
+    } while (!atomic_compare_exchange_weak_explicit(&w->inbox, &head, work, memory_order_release,
+                                                    memory_order_relaxed));
     if (head == NULL)
         uv_async_send(&w->bell);
 }
@@ -176,6 +178,7 @@ void gee_worker_leave(void) {
     gee_tsan_ignore_end();
     gee_count_bind(0);
     gee_this_worker = NULL;
+    gee_vg_stack_of_thread();
 }
 
 static void free_buffers(gee_worker *w) {

@@ -89,7 +89,8 @@ struct gee_runtime {
     uint64_t run;         /* 1, 2, 3 …: the how-manyth of this process */
     _Atomic int64_t live; /* tasks, of all workers */
     _Atomic bool main_done, stop;
-    uint64_t deadline_ns; /* worker 0's: when the grace after main ends */
+    uv_sem_t out, may_close; /* a worker has left its loop for good; all have: nobody rings */
+    uint64_t deadline_ns;    /* worker 0's: when the grace after main ends */
     gee_timer grace;
     bool sim, deadlock;
 };
@@ -132,7 +133,10 @@ static inline gee_worker *gee_worker_self(void) {
 #endif
 gee_runtime *gee_runtime_current(void);
 
-/* Aborts, naming both workers, unless the caller is w. `what` names the thing. */
+/*
+ * Aborts, naming both workers, unless the caller is w. `what` names the thing. Under TSan and
+ * Valgrind it only names them: what these have to say of it comes with both stacks.
+ */
 void gee_worker_check(const gee_worker *w, const char *what);
 
 /*

@@ -136,6 +136,8 @@ static int try_recv(gee_chan *ch, void *elem) {
 
 int gee_chan_try_locked(gee_chan *ch, enum gee_case_op op, void *elem) {
     gee_users_add(&ch->users);
+    if (gee_task_self())
+        ch->last[op] = gee_task_id(gee_task_self());
     return op == GEE_SEND ? try_send(ch, elem) : try_recv(ch, elem);
 }
 

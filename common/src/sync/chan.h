@@ -18,6 +18,7 @@ struct gee_chan {
     size_t head, len;
     struct gee_waitq sendq, recvq;
     struct gee_users users;
+    uint64_t last[2]; /* by gee_case_op: id of the task that tried it last; 0: none has */
     char ring[];
 };
 

@@ -13,6 +13,8 @@ int gee_waitgroup_add(gee_waitgroup *wg, long n) {
     int rc = wg->count + n < 0 ? UV_EINVAL : 0;
     if (rc == 0)
         wg->count += n;
+    if (n > 0)
+        wg->adder = gee_task_self() ? gee_task_id(gee_task_self()) : 0;
     struct gee_waitq done = {NULL, NULL};
     if (rc == 0 && wg->count == 0) {
         memset(wg->users.family, 0, sizeof(wg->users.family)); /* what comes is another round */
@@ -48,16 +50,17 @@ int gee_waitgroup_wait_at(gee_ctx *ctx, gee_waitgroup *wg, gee_site site) {
 
 /* --- mutex --- */
 
-static void hold(gee_mutex *m, const gee_task *t) {
+static void hold(gee_mutex *m, const gee_task *t, gee_site site) {
     m->locked = true;
     m->holder = t ? gee_task_id(t) : 0;
+    m->locked_at = site;
 }
 
-bool gee_mutex_trylock(gee_mutex *m) {
+bool gee_mutex_trylock_at(gee_mutex *m, gee_site site) {
     gee_spin_lock(&m->lock);
     bool got = !m->locked;
     if (got)
-        hold(m, gee_task_self());
+        hold(m, gee_task_self(), site);
     gee_spin_unlock(&m->lock);
     if (got)
         gee_race_acquire(m);
@@ -68,7 +71,7 @@ int gee_mutex_lock_at(gee_ctx *ctx, gee_mutex *m, gee_site site) {
     int rc = 0;
     gee_spin_lock(&m->lock);
     if (!m->locked) {
-        hold(m, gee_task_self());
+        hold(m, gee_task_self(), site);
         gee_spin_unlock(&m->lock);
     } else {
         gee_waiter w = {0};
@@ -89,8 +92,9 @@ int gee_mutex_unlock(gee_mutex *m) {
     gee_waiter *w = gee_waitq_claim(&m->queue);
     gee_task *next = w ? w->park->task : NULL;
     m->locked = false;
+    m->locked_at = NULL;
     if (next)
-        hold(m, next);
+        hold(m, next, w->site);
     gee_spin_unlock(&m->lock);
     if (next)
         gee_task_ready(next);

@@ -72,6 +72,7 @@ int gee_waitq_wait(gee_ctx *ctx, gee_spin *lock, struct gee_waitq *q, gee_waiter
     park.on = on;
     w->park = &park;
     w->index = 0;
+    w->site = site;
     gee_waitq_push(q, w);
     gee_spin_unlock(lock);
     if (gee_park_wait_ctx(&park, ctx, reason, site, &err) != GEE_BY_CTX)

@@ -15,8 +15,9 @@ typedef struct gee_waiter {
     struct gee_waiter *next, *prev;
     bool queued;
     gee_park *park;
-    int index; /* under which it claims the park */
-    int kind;  /* the queue's own */
+    int index;     /* under which it claims the park */
+    int kind;      /* the queue's own */
+    gee_site site; /* where it waits */
     void *elem;
     int rc;
 } gee_waiter;

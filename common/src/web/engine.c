@@ -129,13 +129,26 @@ static void serve(gee_exchange *x, void *arg) {
         gee_exchange_error(x, status);
 }
 
+static int close_table(gee_engine *e, const char *name, const gee_link *last, gee_chain *chain) {
+    if (chain->n > 0)
+        return 0;
+    int rc = gee_group_chain(e->root, last->fn, last->arg, chain);
+    if (rc == 0)
+        rc = gee_contract_check(e, "*", name, chain);
+    if (rc < 0) {
+        free(chain->links);
+        *chain = (gee_chain){0}; /* half a chain would serve, were gee_listen called again */
+    }
+    return rc;
+}
+
 /* A request that matches no route still goes through the root's middlewares. */
 static int close_tables(gee_engine *e) {
     int rc = e->error;
-    if (rc == 0 && e->no_route.n == 0)
-        rc = gee_group_chain(e->root, e->on_no_route.fn, e->on_no_route.arg, &e->no_route);
-    if (rc == 0 && e->no_method.n == 0)
-        rc = gee_group_chain(e->root, e->on_no_method.fn, e->on_no_method.arg, &e->no_method);
+    if (rc == 0)
+        rc = close_table(e, GEE_NO_ROUTE, &e->on_no_route, &e->no_route);
+    if (rc == 0)
+        rc = close_table(e, GEE_NO_METHOD, &e->on_no_method, &e->no_method);
     return rc;
 }
 

@@ -36,48 +36,54 @@ void gee_forever(void *value) {
     (void)value;
 }
 
-/* The place of that key, or an empty one behind the others; NULL: no memory. */
-static gee_box **slot(gee_keys *keys, const char *key) {
-    for (size_t i = 0; i < keys->n; i++)
-        if (strcmp(keys->at[i]->key, key) == 0)
-            return &keys->at[i];
-    if (keys->n == keys->cap) {
-        size_t cap = keys->cap ? 2 * keys->cap : 4;
-        gee_box **at = realloc(keys->at, cap * sizeof(gee_box *));
-        if (at == NULL)
-            return NULL;
-        keys->at = at;
-        keys->cap = cap;
-    }
-    keys->at[keys->n] = NULL;
-    return &keys->at[keys->n++];
+/* Where that key is, or would be: behind the others. */
+static size_t find(const gee_keys *keys, const char *key) {
+    size_t i = 0;
+    while (i < keys->n && strcmp(keys->at[i]->key, key) != 0)
+        i++;
+    return i;
+}
+
+static int grow(gee_keys *keys) {
+    size_t cap = keys->cap ? 2 * keys->cap : 4;
+    gee_box **at = realloc(keys->at, cap * sizeof(gee_box *));
+    if (at == NULL)
+        return UV_ENOMEM;
+    keys->at = at;
+    keys->cap = cap;
+    return 0;
+}
+
+/* Under the lock. *old is what was there, or NULL. */
+static int put(gee_keys *keys, gee_box *box, gee_box **old) {
+    size_t i = find(keys, box->key);
+    if (i == keys->cap && grow(keys) < 0)
+        return UV_ENOMEM;
+    *old = i < keys->n ? keys->at[i] : NULL;
+    if (i == keys->n)
+        keys->n++;
+    keys->at[i] = box;
+    return 0;
 }
 
 int gee_set(gee_req *req, const char *key, void *value, void (*free_value)(void *)) {
-    gee_keys *keys = &req->keys;
     gee_box *box = new_box(key, value, free_value), *old = NULL;
     if (box == NULL)
         return UV_ENOMEM;
-    gee_spin_lock(&keys->lock);
-    gee_box **at = slot(keys, key);
-    if (at) {
-        old = *at;
-        *at = box;
-    }
-    gee_spin_unlock(&keys->lock);
+    gee_spin_lock(&req->keys.lock);
+    int rc = put(&req->keys, box, &old);
+    gee_spin_unlock(&req->keys.lock);
     gee_box_unref(old); /* not under the lock: it may free the value */
-    if (at == NULL)
+    if (rc < 0)
         free(box);
-    return at ? 0 : UV_ENOMEM;
+    return rc;
 }
 
 void *gee_get(gee_req *req, const char *key) {
     gee_keys *keys = &req->keys;
-    void *value = NULL;
     gee_spin_lock(&keys->lock);
-    for (size_t i = 0; i < keys->n; i++)
-        if (strcmp(keys->at[i]->key, key) == 0)
-            value = keys->at[i]->value;
+    size_t i = find(keys, key);
+    void *value = i < keys->n ? keys->at[i]->value : NULL;
     gee_spin_unlock(&keys->lock);
     return value;
 }

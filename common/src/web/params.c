@@ -24,7 +24,7 @@ int gee_params_keep(gee_req *req, const gee_route_entry *r, const char *const *v
     if (req->params == NULL)
         return UV_ENOMEM;
     for (size_t i = 0; i < r->nparams; i++)
-        req->params[i] = (gee_pair){r->params[i], values[i]};
+        req->params[i] = (gee_pair){r->params[i].name, values[i]};
     gee_pair *last = &req->params[r->nparams - 1];
     if (ends_in_rest(r))
         last->value = join_rest(req, last->value, end);

@@ -37,7 +37,7 @@ gee_node *gee_node_new(const char *segment, size_t len) {
 
 void gee_route_free(gee_route_entry *r) {
     for (size_t i = 0; i < r->nparams; i++)
-        free(r->params[i]);
+        free((char *)r->params[i].name);
     free(r->params);
     free(r->method);
     free(r->pattern);
@@ -105,14 +105,14 @@ static int add_param(gee_route_entry *r, const char *name, size_t len) {
     if (len == 0 || r->nparams == GEE_MAX_PARAMS)
         return UV_EINVAL;
     for (size_t i = 0; i < r->nparams; i++)
-        if (strlen(r->params[i]) == len && memcmp(r->params[i], name, len) == 0)
+        if (strlen(r->params[i].name) == len && memcmp(r->params[i].name, name, len) == 0)
             return UV_EINVAL;
-    char **more = realloc(r->params, (r->nparams + 1) * sizeof(char *));
+    gee_pair *more = realloc(r->params, (r->nparams + 1) * sizeof(gee_pair));
     if (more == NULL)
         return UV_ENOMEM;
     r->params = more;
-    more[r->nparams] = strndup(name, len);
-    return more[r->nparams++] ? 0 : UV_ENOMEM;
+    more[r->nparams] = (gee_pair){.name = strndup(name, len)};
+    return more[r->nparams++].name ? 0 : UV_ENOMEM;
 }
 
 int gee_router_add(gee_node *tree, gee_route_entry *r, const gee_route_entry **taken) {
@@ -220,4 +220,16 @@ const gee_route_entry *gee_router_find(const gee_node *tree, const char *method,
     const gee_route_entry *r = walk(&s, tree, path->segments, path->n, 0);
     *status = r ? 200 : *allow ? 405 : 404;
     return r;
+}
+
+void gee_router_each(const gee_node *n, void (*fn)(const gee_route_entry *r, void *arg),
+                     void *arg) {
+    if (n == NULL)
+        return;
+    for (const gee_route_entry *r = n->routes; r; r = r->next)
+        fn(r, arg);
+    for (size_t i = 0; i < n->slots; i++)
+        gee_router_each(n->table[i], fn, arg);
+    gee_router_each(n->param, fn, arg);
+    gee_router_each(n->rest, fn, arg);
 }

@@ -3,6 +3,7 @@
 #define GEE_WEB_WEB_H
 
 #include "base/spin.h"
+#include "gee/contract.h"
 #include "gee/panic.h"
 #include "gee/sse.h"
 #include "http/http.h"
@@ -22,7 +23,7 @@ typedef struct gee_chain {
 typedef struct gee_route_entry {
     struct gee_route_entry *next; /* of the same node: another method */
     char *method, *pattern;
-    char **params; /* names, in the order of the pattern */
+    struct gee_pair *params; /* names, in the order of the pattern; values are a request's own */
     size_t nparams;
     gee_chain chain;
 } gee_route_entry;
@@ -49,10 +50,11 @@ struct gee_engine {
     gee_link on_no_route, on_no_method;
     gee_chain no_route, no_method; /* the same behind the root's middlewares */
     gee_owned *owned;
-    struct gee_check *checks;    /* of /readyz: health.c */
-    struct gee_metrics *metrics; /* metrics.c */
-    struct gee_html *html;       /* its templates: html/load.c */
-    _Atomic bool unready;        /* /readyz says so: it is going to be shut down */
+    struct gee_declared *declared; /* contracts: contract.c; the memory is owned */
+    struct gee_check *checks;      /* of /readyz: health.c */
+    struct gee_metrics *metrics;   /* metrics.c */
+    struct gee_html *html;         /* its templates: html/load.c */
+    _Atomic bool unready;          /* /readyz says so: it is going to be shut down */
     int error;
 };
 
@@ -136,7 +138,14 @@ const gee_route_entry *gee_router_find(const struct gee_node *tree, const char *
                                        const gee_path *path, const char **values, int *status,
                                        char *allow, size_t allow_size);
 void gee_route_free(gee_route_entry *r);
+/* Calls fn for each route of the tree, in no order. */
+void gee_router_each(const struct gee_node *tree, void (*fn)(const gee_route_entry *r, void *arg),
+                     void *arg);
 enum { GEE_MAX_PARAMS = 16, GEE_MAX_SEGMENTS = 64 };
+
+/* The patterns of those two chains, where they are listed. */
+#define GEE_NO_ROUTE  "(no route)"
+#define GEE_NO_METHOD "(no method)"
 
 /* engine.c: from a request's exchange to its chain, and what has to be undone behind it. */
 void gee_req_serve(gee_req *req, const gee_chain *chain);
@@ -167,6 +176,12 @@ gee_req *gee_multipart_req(struct gee_multipart *mp);
 int gee_chain_add(gee_chain *c, gee_handler fn, void *arg);
 int gee_chain_join(gee_chain *c, const gee_chain *tail);
 void gee_chain_run(gee_req *req, const gee_chain *chain);
+
+/* contract.c */
+const gee_contract *gee_contract_of(const gee_engine *e, gee_handler fn); /* NULL: none */
+/* 0, or UV_EINVAL, said and kept: a contract of the chain is broken. */
+int gee_contract_check(gee_engine *e, const char *method, const char *pattern,
+                       const gee_chain *chain);
 
 /* group.c: the first error of a registration is said and kept for gee_listen; returns rc. */
 int gee_engine_failed(gee_engine *e, int rc, const char *what, const char *name);

@@ -1,0 +1,1 @@
+../../common/src/ctx/deadline.c
