@@ -16,7 +16,7 @@ HEADERS = {  # the public headers of each layer
     "runtime": "task.h panic.h run.h",
     "ctx": "ctx.h",
     "sync": "chan.h sync.h",
-    "flow": "",
+    "flow": "flags.h",
     "http": "http.h config.h",
     "web": "engine.h req.h sse.h json.h multipart.h cookie.h",
     "html": "html.h",

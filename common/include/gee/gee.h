@@ -8,6 +8,7 @@
 #include "gee/ctx.h"
 #include "gee/debug.h"
 #include "gee/engine.h"
+#include "gee/flags.h"
 #include "gee/gzip.h"
 #include "gee/health.h"
 #include "gee/html.h"

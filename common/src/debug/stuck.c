@@ -72,6 +72,10 @@ static bool mutex_moves(const crowd *all, const gee_mutex *m) {
     return m->holder == 0 || is_at_work(all, m->holder);
 }
 
+/*
+ * One who holds it may leave; and a reader comes in beside readers as soon as nobody stands in
+ * front of him who wants to write. Whoever does may give up its place, if it is at work.
+ */
 static bool rwmutex_moves(const crowd *all, const gee_rwmutex *m, const gee_task *t) {
     long holders = m->readers < 0 ? 1 : m->readers, known = 0;
     for (int i = 0; i < GEE_HOLDERS; i++) {
@@ -79,10 +83,11 @@ static bool rwmutex_moves(const crowd *all, const gee_rwmutex *m, const gee_task
         if (m->holders[i] != 0 && is_at_work(all, m->holders[i]))
             return true;
     }
-    for (const gee_waiter *w = m->queue.first; w && w->park->task != t; w = w->next)
-        if (is_at_work(all, w->park->task->id))
-            return true; /* it may give up its place */
-    return known < holders;
+    bool comes_in = m->readers >= 0 && t->reason == GEE_WAIT_RWMUTEX_R;
+    for (const gee_waiter *w = m->queue.first; comes_in && w && w->park->task != t; w = w->next)
+        if (w->park->task->reason == GEE_WAIT_RWMUTEX_W && !is_at_work(all, w->park->task->id))
+            comes_in = false;
+    return comes_in || known < holders;
 }
 
 static bool may_move(const crowd *all, const gee_task *t) {
