@@ -7,6 +7,58 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* --- keys-unlocked: a request whose session is renewed by a sub-task meanwhile --- */
+
+struct session {
+    int id;
+    bool closed;
+};
+
+/* The other side wants to be told, and that takes a second. */
+static void close_session(void *arg) {
+    struct session *s = arg;
+    s->closed = true;
+    gee_sleep(NULL, 1000);
+    free(s);
+}
+
+static int open_session(gee_req *req, int id) {
+    struct session *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return UV_ENOMEM;
+    s->id = id;
+    int rc = gee_set(req, "session", s, close_session);
+    if (rc < 0)
+        free(s);
+    return rc;
+}
+
+struct renewal {
+    gee_req *req;
+    gee_waitgroup done;
+};
+
+static void renew(gee_ctx *ctx, void *arg) {
+    struct renewal *r = arg;
+    (void)ctx;
+    open_session(r->req, 2);
+    gee_waitgroup_done(&r->done);
+}
+
+static void session(gee_req *req) {
+    struct renewal r = {.req = req};
+    gee_waitgroup_add(&r.done, 1);
+    if (open_session(req, 1) < 0 || gee_go(gee_req_ctx(req), renew, &r) < 0) {
+        gee_fail(req, 503);
+        return;
+    }
+    gee_sleep(NULL, 500);
+    const struct session *s = gee_get(req, "session");
+    gee_string(req, 200, "the session is number %d, and it is %s\n", s->id,
+               s->closed ? "closed" : "open");
+    gee_waitgroup_wait(NULL, &r.done); /* it uses the request */
+}
+
 /* --- params-shared: a greeting that takes two seconds --- */
 
 static void hello(gee_req *req) {
@@ -108,6 +160,80 @@ static void quote(gee_req *req) {
     gee_string(req, 200, "%d\n", q.price);
 }
 
+/* --- copy-shallow: an account, and a log that names nobody --- */
+
+static void log_account(gee_ctx *ctx, void *arg) {
+    gee_req *copy = arg;
+    (void)ctx;
+    gee_set(copy, "user", (void *)"somebody", gee_forever);
+    printf("audit: %s asks for %s\n", (const char *)gee_get(copy, "user"), gee_target(copy));
+    fflush(stdout);
+    gee_req_release(copy);
+}
+
+static void account(gee_req *req) {
+    gee_set(req, "user", (void *)"ann", gee_forever);
+    gee_req *copy = gee_req_copy(req);
+    if (copy && gee_go(gee_req_ctx(copy), log_account, copy) < 0)
+        gee_req_release(copy);
+    gee_sleep(gee_req_ctx(req), 100); /* the balance */
+    gee_string(req, 200, "this is the account of %s\n", (const char *)gee_get(req, "user"));
+}
+
+/* --- reader-reentry: feature flags, a nightly job that asks for two of them, and a switch --- */
+
+static gee_flags *flags;
+
+static int asks_the_bank(gee_ctx *ctx, const void *who, void *arg) {
+    int rc = gee_sleep(ctx, 2000);
+    (void)who;
+    (void)arg;
+    return rc < 0 ? rc : 1;
+}
+
+static int make_flags(void) {
+    flags = gee_flags_new();
+    if (flags == NULL)
+        return UV_ENOMEM;
+    int rc = gee_flags_put(NULL, flags, &(gee_flag){.name = "mail", .on = true});
+    if (rc == 0)
+        rc = gee_flags_put(NULL, flags, &(gee_flag){"invoices", true, "mail", asks_the_bank, NULL});
+    return rc;
+}
+
+static void nightly_job(gee_ctx *ctx, void *arg) {
+    int rc = gee_flags_ask(ctx, flags, "invoices", NULL);
+    (void)arg;
+    printf("nightly: %s\n", rc > 0 ? "invoices go out" : rc == 0 ? "not today" : uv_strerror(rc));
+    fflush(stdout);
+}
+
+static void switch_mail_off(gee_ctx *ctx, void *arg) {
+    (void)arg;
+    gee_flags_switch(ctx, flags, "mail", false);
+}
+
+/* Both go on when who asked for them has gone. */
+static void nightly(gee_req *req) {
+    gee_status(req, gee_go(gee_background(), nightly_job, NULL) < 0 ? 503 : 202);
+}
+
+static void mail_off(gee_req *req) {
+    gee_status(req, gee_go(gee_background(), switch_mail_off, NULL) < 0 ? 503 : 202);
+}
+
+static void mail(gee_req *req) {
+    int rc = gee_flags_ask(gee_req_ctx(req), flags, "mail", NULL);
+    if (rc >= 0)
+        gee_string(req, 200, "mail is %s\n", rc ? "on" : "off");
+}
+
+static void flag_routes(gee_group *r) {
+    gee_POST(r, "/nightly", nightly);
+    gee_POST(r, "/mail/off", mail_off);
+    gee_GET(r, "/mail", mail);
+}
+
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 3, races. Try:\n"
@@ -116,22 +242,30 @@ static void index_page(gee_req *req) {
                "  /staff/rota     for both of them, audited\n"
                "  /quote          a price, of whichever exchange answers first (GEE_WORKERS=2)\n"
                "  /debug/routes   what each request passes on its way\n"
-               "  /debug/tasks    what every task of this server does\n");
+               "  /session      what a request works with while its session is renewed\n"
+               "  /hello/:name  greets by name, after two seconds: two visitors at a time\n"
+               "  /account      whose it is\n"
+               "  POST /nightly, POST /mail/off, and then /mail: three who use a lock\n"
+               "  /debug/tasks  what every task of this server does\n");
 }
 
 int main(void) {
     const char *port = getenv("PORT");
     gee_engine *e = gee_engine_new();
-    if (e == NULL)
+    if (e == NULL || make_flags() < 0)
         return 1;
     gee_group *root = gee_root(e);
     gee_GET(root, "/", index_page);
+    gee_GET(root, "/session", session);
     gee_GET(root, "/hello/:name", hello);
     gee_GET(root, "/quote", quote);
     if_it_may(e, admin);
     if_it_may(e, staff);
+    gee_GET(root, "/account", account);
+    flag_routes(root);
     gee_debug_routes(root);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);
     gee_engine_free(e);
+    gee_flags_free(flags);
     return rc ? 1 : 0;
 }

@@ -210,6 +210,13 @@ static void writes(gee_req *req) {
     gee_string(req, 200, "written");
 }
 
+/* Behind the one who writes; this one may give up. */
+static void reads_too(gee_req *req) {
+    gee_sleep(NULL, 7);
+    if (gee_rwmutex_rlock(gee_req_ctx(req), &lock) == 0)
+        gee_rwmutex_runlock(&lock);
+}
+
 static void routes(gee_group *r) {
     gee_GET(r, "/hedged", hedged);
     gee_GET(r, "/abandoned", abandoned);
@@ -219,6 +226,7 @@ static void routes(gee_group *r) {
     gee_GET(r, "/forgets", forgets);
     gee_GET(r, "/reads", reads_twice);
     gee_GET(r, "/writes", writes);
+    gee_GET(r, "/reads_too", reads_too);
     gee_debug_routes(r);
 }
 
@@ -274,6 +282,7 @@ static void test_locks_body(gee_ctx *ctx, t_conn *c, int port) {
     t_close(ctx, b);
     T_CHECK(found);
     T_CHECK(freed);
+    t_puts(ctx, c, "GET /reads_too HTTP/1.1\r\nHost: t\r\n\r\n");
     two_at_once(ctx, port, &a, &b, "/reads", "/writes");
     found = finds((struct expected[]){{"GET /reads", "it holds the lock itself, and task "},
                                       {"GET /writes", "holds the lock, and is stuck in a rwmutex"}},
@@ -285,6 +294,7 @@ static void test_locks_body(gee_ctx *ctx, t_conn *c, int port) {
     t_close(ctx, b);
     T_CHECK(found);
     T_CHECK(freed);
+    T_EQ(t_response(ctx, c), 200);
     T_EQ(t_get(ctx, c, "/debug/tasks?leaked=1"), 200);
     T_STR(t_body(c), "leaked: 0\n\n");
 }

@@ -12,6 +12,7 @@
 #include "gee/debug.h"
 #include "gee/engine.h"
 #include "gee/fanout.h"
+#include "gee/flags.h"
 #include "gee/gzip.h"
 #include "gee/health.h"
 #include "gee/hedge.h"
