@@ -48,6 +48,7 @@ static void silent(gee_ctx *ctx, int port, const char *text, bool half_close, ch
         t_half_close(c);
     t_stays(ctx, baseline, buf, size);
     t_reset(ctx, c);
+    gee_sleep(ctx, 1); /* what that ends has ended before the next one counts */
 }
 
 /* For how long, if it sends n bytes every second: an hour of that is for ever. */
@@ -66,6 +67,7 @@ static void sending(gee_ctx *ctx, int port, size_t n, char *buf, size_t size) {
     else
         snprintf(buf, size, "for ever");
     t_reset(ctx, c);
+    gee_sleep(ctx, 1);
 }
 
 static void header_then_body(gee_ctx *ctx, t_conn *none, int port) {

@@ -5,6 +5,7 @@
  * its connection, and what is parsed lazily is parsed before, so that reading a copy writes
  * nothing. The keys it has in common with the request, which frees them.
  */
+#include "base/count.h"
 #include "gee/cookie.h"
 #include "web/web.h"
 #include <stdlib.h>
@@ -103,6 +104,7 @@ gee_req *gee_req_copy(gee_req *req) {
     copy *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
+    gee_count(GEE_COUNT_COPIES, 1);
     c->req.x.arena = &c->arena;
     c->req.x.status = req->x.status;
     c->req.x.head_sent = c->req.x.ended = true; /* there is nobody to answer */
@@ -124,4 +126,5 @@ void gee_req_release(gee_req *req) {
         gee_ctx_end(c->ctx);
     gee_arena_free(&c->arena);
     free(c);
+    gee_count(GEE_COUNT_COPIES, -1);
 }

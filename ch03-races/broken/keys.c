@@ -71,9 +71,10 @@ int gee_set(gee_req *req, const char *key, void *value, void (*free_value)(void 
 }
 
 void *gee_get(gee_req *req, const char *key) {
-    const gee_keys *keys = &req->keys;
+    gee_keys *keys = &req->keys;
     size_t i = find(keys, key);
-    return i < keys->n ? keys->at[i]->value : NULL;
+    void *value = i < keys->n ? keys->at[i]->value : NULL;
+    return value;
 }
 
 /* At the end of the request or of the copy. */

@@ -4,6 +4,7 @@
  * its length and then what is in it. A task that sets keys meanwhile is seen by halves: the copy
  * is of a moment that never was.
  */
+#include "base/count.h"
 #include "gee/cookie.h"
 #include "web/web.h"
 #include <stdlib.h>
@@ -107,6 +108,7 @@ gee_req *gee_req_copy(gee_req *req) {
     copy *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
+    gee_count(GEE_COUNT_COPIES, 1);
     c->req.x.arena = &c->arena;
     c->req.x.status = req->x.status;
     c->req.x.head_sent = c->req.x.ended = true; /* there is nobody to answer */
@@ -129,4 +131,5 @@ void gee_req_release(gee_req *req) {
     gee_keys_free(&c->req.keys);
     gee_arena_free(&c->arena);
     free(c);
+    gee_count(GEE_COUNT_COPIES, -1);
 }

@@ -243,5 +243,7 @@ int gee_use_audit(gee_group *g, const gee_audit_options *opt) {
         own->skew_ms = SKEW_MS;
     if (own->fd == 0)
         own->fd = STDERR_FILENO;
-    return gee_use(g, audit, own);
+    static const gee_contract contract = {
+        .name = "audit", .provides = "audit", .around = "authentication, authorization"};
+    return gee_own_use(g, audit, own, &contract);
 }

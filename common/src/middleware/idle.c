@@ -124,5 +124,6 @@ int gee_use_idle_timeout(gee_group *g, uint64_t ms) {
     if (own == NULL)
         return gee_own_failed(g, ms > 0 ? UV_ENOMEM : UV_EINVAL, "idle timeout");
     *own = ms;
-    return gee_use(g, idle_timeout, own);
+    static const gee_contract contract = {.name = "idle timeout", .provides = "idle timeout"};
+    return gee_own_use(g, idle_timeout, own, &contract);
 }

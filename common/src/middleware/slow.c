@@ -112,5 +112,6 @@ int gee_use_slow_log(gee_group *g, const gee_slow_log_options *opt) {
     own->after_ms = own->after_ms ? own->after_ms : 1000;
     own->every_ms = own->every_ms ? own->every_ms : 10000;
     own->fd = own->fd ? own->fd : STDERR_FILENO;
-    return gee_use(g, slow_log, own);
+    static const gee_contract contract = {.name = "slow log", .provides = "slow log"};
+    return gee_own_use(g, slow_log, own, &contract);
 }
