@@ -14,8 +14,8 @@ runs it over the repaired chapter.
 
 For a case about races, what tools must say of it (race.py). A pair of accesses is two places, a
 place is PATH /REGEX/ or PATH:FUNCTION /REGEX/: those lines of the file, or of that function in it,
-that match. PATH begins in the chapter, or is common/src/... Lines are found anew in each run, so
-nothing drifts.
+that match. PATH begins in the chapter, or is common/src/...; with * in it, many files. Lines are
+found anew in each run, so nothing drifts.
 
     race       the pairs that are the defect, one a line; each place is one line. At least one of
                them must be reported, or it is not the defect that was found. "none: REASON": it is
@@ -42,7 +42,7 @@ KEYS = {"unit", "test", "symptom", "signature", "decoys", "seconds"}
 RACE_KEYS = {"race", "race.also", "race.one", "race.two", "race.tsan", "race.helgrind",
              "race.drd"}
 RACE_TOOLS = ("tsan", "helgrind", "drd")
-PLACE = re.compile(r"(?P<path>[\w./-]+)(?::(?P<function>\w+))? /(?P<regex>(?:[^/\\]|\\.)+)/")
+PLACE = re.compile(r"(?P<path>[\w./*-]+)(?::(?P<function>\w+))? /(?P<regex>(?:[^/\\]|\\.)+)/")
 REQUIRED = {"unit", "test", "symptom", "signature", "decoys"}
 
 
@@ -59,14 +59,11 @@ class Decoy:
 
 @dataclass
 class Place:
-    """Lines of a file of the tree."""
-    path: str
-    function: str
-    regex: str
+    """Lines of the tree: (path, number)."""
     lines: set
 
     def __contains__(self, at):
-        return at is not None and at[0] == self.path and at[1] in self.lines
+        return at in self.lines
 
 
 @dataclass
@@ -178,17 +175,20 @@ def _function_lines(lines, name):
 
 def _place(root, where, chapter, m, exact):
     path = m["path"] if m["path"].startswith("common/") else f"{chapter}/{m['path']}"
-    file = root / path
-    if not file.is_file():
+    files = sorted(root.glob(path))
+    if not files:
         raise ManifestError(f"{where}: {path} is not there")
     _check_regex(where, m["regex"])
-    lines = file.read_text().splitlines()
-    among = _function_lines(lines, m["function"]) if m["function"] else range(len(lines))
-    found = {i + 1 for i in among if re.search(m["regex"], lines[i])}
+    found = set()
+    for file in files:
+        lines = file.read_text().splitlines()
+        among = _function_lines(lines, m["function"]) if m["function"] else range(len(lines))
+        found |= {(str(file.relative_to(root)), i + 1) for i in among
+                  if re.search(m["regex"], lines[i])}
     if not found or (exact and len(found) != 1):
         raise ManifestError(f"{where}: /{m['regex']}/ is {len(found)} lines of {path}" +
                             (f", {m['function']}()" if m["function"] else ""))
-    return Place(path, m["function"] or "", m["regex"], found)
+    return Place(found)
 
 
 def _pairs(root, where, chapter, text, exact):
