@@ -192,9 +192,13 @@ static void test_what_fails_leaves_nothing_open(void **state) {
     t_real(1, cannot_open, &fail_start);
 }
 
+enum { WENT_ON = 7 };
+
+/* Under TSan and memcheck the check only speaks, so that they may look at what follows. */
 static void closes(gee_ctx *ctx, void *arg) {
     (void)ctx;
     gee_signals_close(arg);
+    _exit(WENT_ON);
 }
 
 static void on_another_worker(gee_ctx *ctx, void *arg) {
@@ -222,7 +226,11 @@ static void test_another_worker_may_not_close_it(void **state) {
         n += got;
     close(ends[0]);
     assert_int_equal(waitpid(child, &status, 0), child);
+#if defined(GEE_TSAN) || defined(GEE_VALGRIND)
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == WENT_ON);
+#else
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+#endif
     assert_non_null(strstr(said, "gee: a set of signals of worker 0 is used from worker 1\n"));
 }
 
