@@ -2,6 +2,7 @@
  * Chapter 1, chan-unclosed: readers whose subscription ends. The same source is linked over the
  * broken variant, the fixed one and each decoy; what a test reports says which of them it met.
  */
+#include "t_census.h"
 #include "t_client.h"
 #include "t_left.h"
 #include "t_site.h"
@@ -180,7 +181,30 @@ static void test_chan_unclosed_real(void **state) {
     t_site_real(1, &(t_site){routes, chan_unclosed_real, &limits, 0});
 }
 
+/* --- make census: readers that join, and leave --- */
+
+static void free_broker(void *b) {
+    gee_broker_free(b);
+}
+
+static void room(gee_group *r) {
+    broker = gee_broker_new();
+    gee_engine_own(gee_engine_of(r), broker, free_broker);
+    routes(r);
+}
+
+static void reader(gee_ctx *ctx, int port, int i) {
+    t_conn *c = t_dial(port, 0);
+    (void)i;
+    t_puts(ctx, c, "GET /chat HTTP/1.1\r\nHost: test\r\n\r\n");
+    t_until(ctx, c, "joined");
+    t_close(ctx, c);
+}
+
+T_CENSUS(chan_unclosed, room, reader)
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(census_chan_unclosed),
     cmocka_unit_test(test_chan_unclosed),
     cmocka_unit_test(test_chan_unclosed_real),
 };

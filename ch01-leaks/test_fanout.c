@@ -3,6 +3,7 @@
  * over the broken variant, the fixed one and each decoy; what a test reports says which of
  * them it met.
  */
+#include "t_census.h"
 #include "t_client.h"
 #include "t_left.h"
 #include "t_site.h"
@@ -136,7 +137,21 @@ static void test_missed_done_real(void **state) {
     t_site_real(1, &(t_site){routes, missed_done_real, &limits, 0});
 }
 
+/* --- make census: part of the work fails, and the client has no patience --- */
+
+static void asks(gee_ctx *ctx, int port, int i) {
+    gee_ctx *soon = gee_ctx_with_timeout(ctx, 200);
+    t_conn *c = t_dial(port, 0);
+    (void)i;
+    t_get(soon, c, "/fan/error");
+    t_close(ctx, c);
+    gee_ctx_end(soon);
+}
+
+T_CENSUS(waitgroup_missed_done, routes, asks)
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(census_waitgroup_missed_done),
     cmocka_unit_test(test_missed_done),
     cmocka_unit_test(test_missed_done_real),
 };

@@ -3,6 +3,7 @@
  * is linked over the broken variant, the fixed one and each decoy; what a test reports says
  * which of them it met.
  */
+#include "t_census.h"
 #include "t_client.h"
 #include "t_left.h"
 #include "t_site.h"
@@ -111,7 +112,19 @@ static void test_send_no_receiver_real(void **state) {
     t_site_real(1, &(t_site){routes, send_no_receiver_real, NULL, 0});
 }
 
+/* --- make census --- */
+
+static void asks(gee_ctx *ctx, int port, int i) {
+    t_conn *c = t_dial(port, 0);
+    (void)i;
+    t_get(ctx, c, "/hedge/3");
+    t_close(ctx, c);
+}
+
+T_CENSUS(send_no_receiver, routes, asks)
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(census_send_no_receiver),
     cmocka_unit_test(test_send_no_receiver),
     cmocka_unit_test(test_send_no_receiver_real),
 };

@@ -253,6 +253,8 @@ def check(args, side):
         pathlib.Path(args.json).write_text(json.dumps(results, indent=1) + "\n")
     passed = sum(r["passed"] for r in results)
     failed = len(results) - passed + len(errors)
+    if any(r["verdict"] == "NOT REPRODUCED" for r in results):
+        print("NOT REPRODUCED: its test passes. That is how a repair looks from here.")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
@@ -334,4 +336,5 @@ def main(argv):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # make diff | head
     sys.exit(main(sys.argv[1:]))
