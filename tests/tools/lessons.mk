@@ -4,6 +4,7 @@
 # build/F/chNN-x/test_T.fixed      the later chapters' broken units
 # build/F/chNN-x/test_T.decoy-D    the same, and decoys/D.c
 # build/F/chNN-x/test_T.only-U     only broken/U.c, and the later chapters' units
+# build/F/chNN-x/test_T.repair-N   the later chapters' units, and repairs/N.patch applied to its broken one
 # build/F/chNN-x/server.broken, server.fixed
 # build/F/chNN-x/server.only-U     only broken/U.c, and the later chapters' units
 #
@@ -53,7 +54,25 @@ $(B)/$(1)/$(2).only-$(3): $(B)/$(1)/$(2).o $(B)/$(1)/broken/$(3).o $(call units_
 	$$(link)
 endef
 
+# A patch names its unit. The sites in what it makes are those of repairs/N.c, in every tree.
+define repair_rules
+$(B)/$(1)/repairs/%.c: $(1)/repairs/%.patch $(wildcard $(1)/broken/*.c)
+	@mkdir -p $$(@D)
+	@echo "  PATCH   $$@"
+	@patch -s -p0 -o $$@ "$$$$(sed -n 's/^--- //p' $$<)" $$<
+$(B)/$(1)/repairs/%.o: $(B)/$(1)/repairs/%.c
+	@echo "  CC      $$@"
+	@$$(CC) $$(CPPFLAGS) $$(CFLAGS) -fmacro-prefix-map=$(B)/= -MMD -MP -c $$< -o $$@
+endef
+
+define repaired_rules
+$(B)/$(1)/$(2).repair-%: $(B)/$(1)/$(2).o $(B)/$(1)/repairs/%.o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
+	$$(link)
+endef
+
 $(foreach c,$(CHAPTERS),$(eval $(call chapter_rules,$(c))))
+$(foreach c,$(CHAPTERS),$(eval $(call repair_rules,$(c)))\
+  $(foreach t,$(basename $(notdir $(wildcard $(c)/test_*.c))),$(eval $(call repaired_rules,$(c),$(t)))))
 $(foreach c,$(CHAPTERS),$(foreach t,$(basename $(notdir $(wildcard $(c)/test_*.c))),\
   $(foreach d,$(basename $(notdir $(wildcard $(c)/decoys/*.c))),$(eval $(call decoy_rules,$(c),$(t),$(d))))\
   $(foreach u,$(basename $(notdir $(wildcard $(c)/broken/*.c))),$(eval $(call only_rules,$(c),$(t),$(u))))))

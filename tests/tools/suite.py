@@ -248,6 +248,8 @@ PARTS = {
     "fixed-memcheck": lambda t: command(t, "check-fixed, memcheck",
                                         lesson("fixed", "--flavour", "valgrind", "--under",
                                                "valgrind"), needs="valgrind"),
+    "repairs": lambda t: command(t, "three repairs against each leak",
+                                 [sys.executable, "tests/tools/repairs.py", "--check"]),
     "transcripts": lambda t: command(t, "what the lessons show of a terminal",
                                      [sys.executable, "tests/tools/transcripts.py"]),
     "tools": scripts,
