@@ -106,11 +106,29 @@ void gee_forever(void *value);                /* does nothing */
 /* Memory that goes with the request; NULL: there is none. Only for the request's task. */
 void *gee_alloc(gee_req *req, size_t n);
 
+/* --- a reference, for who needs the request a little longer --- */
+
+/*
+ * A request and all that is in it are gone when its last middleware has returned, and its memory
+ * is the next one's. With a reference it stays, whoever has it and on whichever worker, until the
+ * reference is dropped: for a task that is no sub-task (gee/spawn.h). All that only reads may be
+ * called meanwhile (the form only if it was read before the first reference), and the keys; not
+ * what is the request's task's own: its body, its memory and its response.
+ *
+ * The client does not wait for it, nor, longer than GEE_JOIN_MS, does its connection. The request's
+ * task does: it is in /debug/tasks until then, and a server that shuts down waits for it. At
+ * the end of its last middleware the request's ctx ends. For what goes on for long a copy is better.
+ *
+ * Called by the request's task, or by who has a reference. Each is dropped once, by any task.
+ * 0; UV_EINVAL: it is a copy, which one owns.
+ */
+int gee_req_ref(gee_req *req);
+void gee_req_unref(gee_req *req);
+
 /* --- a copy, for who outlives the request --- */
 
 /*
- * A request and all that is in it are gone when its last middleware has returned. A task
- * that goes on after that takes a copy along, made by the request's task before:
+ * A task that goes on when the request is over takes a copy along, made by the request's task before:
  * method, target, route, parameters, query, header fields, the remote address, the form
  * if it has been read, and the keys that have a free_value, as they are now; what is set
  * later, in either of the two, is not seen in the other. The values themselves are shared.

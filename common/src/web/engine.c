@@ -99,6 +99,8 @@ static int route(gee_req *req) {
 static void request_over(void *arg) {
     gee_req *req = arg;
     gee_subs_end(req, true); /* by a panic; otherwise there is none any more */
+    if (req->refs.used)
+        gee_refs_end(req, true);
     gee_keys_free(&req->keys);
     json_decref(req->json);
 }
@@ -107,6 +109,8 @@ void gee_req_serve(gee_req *req, const gee_chain *chain) {
     gee_cleanup_push(&req->over, request_over, req);
     gee_chain_run(req, chain);
     gee_subs_end(req, false);
+    if (req->refs.used)
+        gee_refs_end(req, false);
     gee_cleanup_pop(&req->over, true);
 }
 

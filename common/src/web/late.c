@@ -1,5 +1,5 @@
 /*
- * The end of a request whose sub-tasks go on. They may look at its memory, so it is kept until
+ * The end of a request whose sub-tasks, or others who have it (refs.c), go on. They may look at its memory, so it is kept until
  * the last of them has ended; but its client has not asked for them. After a while the
  * connection is taken from the request (http/takeover.c), as it is from one whose time is up: the
  * answer goes out, the next request is served, and only the task of this one waits.
@@ -14,8 +14,9 @@ static void answer(gee_exchange *x, void *arg) {
         gee_exchange_error(x, 500);
 }
 
-static void give_connection_away(gee_exchange *x, bool panicked) {
-    if (panicked)
+void gee_req_leave(gee_req *req, bool failed) {
+    gee_exchange *x = &req->x;
+    if (failed)
         gee_exchange_retract(x, 0);
     else
         gee_exchange_end(x);
@@ -23,11 +24,11 @@ static void give_connection_away(gee_exchange *x, bool panicked) {
     gee_exchange_take_over(x, &(gee_takeover){.status = 500, .answer = answer});
 }
 
-static bool end_soon(gee_subs *subs) {
+bool gee_ends_soon(gee_waitgroup *wg) {
     gee_ctx *soon = gee_ctx_with_timeout(NULL, GEE_JOIN_MS);
     if (soon == NULL)
         return false; /* no memory to wait with */
-    int rc = gee_waitgroup_wait(soon, &subs->running);
+    int rc = gee_waitgroup_wait(soon, wg);
     gee_ctx_end(soon);
     return rc == 0;
 }
@@ -45,8 +46,8 @@ void gee_subs_end(gee_req *req, bool panicked) {
     if (!subs->used)
         return;
     gee_subs_cancel(subs, 0);
-    if (!end_soon(subs)) {
-        give_connection_away(&req->x, panicked || is_broken(req));
+    if (!gee_ends_soon(&subs->running)) {
+        gee_req_leave(req, panicked || is_broken(req));
         gee_waitgroup_wait(NULL, &subs->running);
     }
     if (is_broken(req))

@@ -93,6 +93,12 @@ typedef struct gee_subs {
     int err;         /* of the first that failed; 0 again when it was reported */
 } gee_subs;
 
+/* Who has the request beside its own tasks: refs.c. Zeroed is ready. */
+typedef struct gee_refs {
+    bool used; /* there has been one */
+    gee_waitgroup held;
+} gee_refs;
+
 /* A copy (copy.c) has no connection: x.conn is NULL, and x.head_sent is set. */
 struct gee_req {
     gee_exchange x; /* first: it is what the http layer made */
@@ -113,6 +119,7 @@ struct gee_req {
     gee_cleanup over; /* at the end of the request, however it ends */
     bool aborted;
     gee_subs subs;
+    gee_refs refs;
     struct gee_timeout *timeouts; /* around the link that runs, the innermost first */
 };
 
@@ -162,6 +169,13 @@ int gee_params_keep(gee_req *req, const gee_route_entry *r, const char *const *v
 void gee_subs_cancel(gee_subs *subs, int cause);
 /* late.c: behind the handlers; when it returns no sub-task is left. */
 void gee_subs_end(gee_req *req, bool panicked);
+/* Waits for GEE_JOIN_MS; false: it has not come to zero. */
+bool gee_ends_soon(gee_waitgroup *wg);
+/* Answers, with a 500 if `failed`, and lets the connection go on without the request. */
+void gee_req_leave(gee_req *req, bool failed);
+
+/* refs.c: behind the handlers and the sub-tasks; when it returns nobody has the request. */
+void gee_refs_end(gee_req *req, bool panicked);
 
 /* keys.c */
 gee_box *gee_box_ref(gee_box *box);
