@@ -16,7 +16,7 @@ HEADERS = {  # the public headers of each layer
     "runtime": "task.h panic.h run.h",
     "ctx": "ctx.h",
     "sync": "chan.h sync.h lane.h",
-    "flow": "retry.h workpool.h broker.h hedge.h fanout.h flags.h",
+    "flow": "retry.h workpool.h broker.h hedge.h fanout.h flags.h live.h",
     "http": "http.h config.h",
     "web": "engine.h contract.h req.h spawn.h sse.h json.h multipart.h cookie.h",
     "html": "html.h",

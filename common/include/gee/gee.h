@@ -20,6 +20,7 @@
 #include "gee/http.h"
 #include "gee/json.h"
 #include "gee/lane.h"
+#include "gee/live.h"
 #include "gee/metrics.h"
 #include "gee/middleware.h"
 #include "gee/multipart.h"

@@ -117,7 +117,8 @@ void *gee_alloc(gee_req *req, size_t n);
  *
  * The client does not wait for it, nor, longer than GEE_JOIN_MS, does its connection. The request's
  * task does: it is in /debug/tasks until then, and a server that shuts down waits for it. At
- * the end of its last middleware the request's ctx ends. For what goes on for long a copy is better.
+ * the end of its last middleware the request's ctx ends. For what goes on for long a copy is
+ * better.
  *
  * Called by the request's task, or by who has a reference. Each is dropped once, by any task.
  * 0; UV_EINVAL: it is a copy, which one owns.
@@ -128,12 +129,12 @@ void gee_req_unref(gee_req *req);
 /* --- a copy, for who outlives the request --- */
 
 /*
- * A task that goes on when the request is over takes a copy along, made by the request's task before:
- * method, target, route, parameters, query, header fields, the remote address, the form
- * if it has been read, and the keys that have a free_value, as they are now; what is set
- * later, in either of the two, is not seen in the other. The values themselves are shared.
- * gee_req_ctx(copy) has the values of the request's ctx, and does not end with it (Go:
- * context.WithoutCancel); what such a value points to in the request's memory is gone.
+ * A task that goes on when the request is over takes a copy along, made by the request's task
+ * before: method, target, route, parameters, query, header fields, the remote address, the form if
+ * it has been read, and the keys that have a free_value, as they are now; what is set later, in
+ * either of the two, is not seen in the other. The values themselves are shared. gee_req_ctx(copy)
+ * has the values of the request's ctx, and does not end with it (Go: context.WithoutCancel); what
+ * such a value points to in the request's memory is gone.
  *
  * All that only reads may be called by any task of any worker, also at the same time.
  * gee_alloc and gee_req_set_ctx of a copy are for one task at a time. It has no

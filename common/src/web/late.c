@@ -1,8 +1,8 @@
 /*
- * The end of a request whose sub-tasks, or others who have it (refs.c), go on. They may look at its memory, so it is kept until
- * the last of them has ended; but its client has not asked for them. After a while the
- * connection is taken from the request (http/takeover.c), as it is from one whose time is up: the
- * answer goes out, the next request is served, and only the task of this one waits.
+ * The end of a request whose sub-tasks, or others who have it (refs.c), go on. They may look at its
+ * memory, so it is kept until the last of them has ended; but its client has not asked for them.
+ * After a while the connection is taken from the request (http/takeover.c), as it is from one whose
+ * time is up: the answer goes out, the next request is served, and only the task of this one waits.
  */
 #include "base/tools.h"
 #include "gee/spawn.h"

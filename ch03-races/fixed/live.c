@@ -1,0 +1,1 @@
+../../common/src/flow/live.c
