@@ -86,6 +86,7 @@ static void test_keys_stale_read_one(void **state) {
 
 enum { IS_HALF_DONE = 1, IS_READ };
 static t_turn turn;
+static gee_waitgroup served; /* orders the request and the end of the value */
 
 struct beside {
     gee_waitgroup done;
@@ -116,22 +117,25 @@ static void two_workers(gee_req *req) {
     struct beside b = {.half = ""};
     t_turn_init(&turn);
     gee_waitgroup_add(&b.done, 1);
-    if (gee_go_on(1 - gee_worker_index(), gee_req_ctx(req), reads_beside, &b) != 0)
-        return;
+    T_RC(gee_go_on(1 - gee_worker_index(), gee_req_ctx(req), reads_beside, &b), 0);
     T_RC(gee_live_change(gee_req_ctx(req), price, to_yen_in_turn, NULL), 0);
     gee_waitgroup_wait(NULL, &b.done);
     gee_string(req, 200, "%s", b.half);
+    gee_waitgroup_done(&served);
 }
 
 static void two_routes(gee_group *r) {
+    begin();
+    served = (gee_waitgroup){0};
+    gee_waitgroup_add(&served, 1);
     gee_GET(r, "/price", two_workers);
 }
 
 static void keys_stale_read(gee_ctx *ctx, t_conn *none, int port) {
     char out[64];
     (void)none;
-    begin();
     T_EQ(t_shell(ctx, out, sizeof(out), T_CURL "http://127.0.0.1:%d/price", port), 0);
+    gee_waitgroup_wait(NULL, &served);
     gee_live_free(price);
     if (strcmp(out, "100 EUR") != 0)
         T_FAIL("keys-stale-read on two workers: in the middle of a change from 100 EUR to 15000 "
