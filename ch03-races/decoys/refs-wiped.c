@@ -20,7 +20,10 @@ static int first_ref(gee_req *req) {
     gee_query(req, "");
     gee_cookie(req, "");
     gee_remote(req);
+    if (req->remote == NULL)
+        return UV_ENOMEM;
     req->refs.used = true;
+    req->refs.held.users.more = true; /* for the leak check: nobody knows who will have it */
     return 0;
 }
 
@@ -53,6 +56,7 @@ void gee_refs_end(gee_req *req, bool panicked) {
     if (!failed)
         send_response(x);
     gee_ctx_cancel(x->ctx, 0);
+    gee_task_set_owner(NULL); /* this task has done what it had to, and can be told nothing more */
     if (!gee_ends_soon(&req->refs.held))
         wipe(req);
     req->refs.used = false;

@@ -121,7 +121,7 @@ void *gee_alloc(gee_req *req, size_t n);
  * better.
  *
  * Called by the request's task, or by who has a reference. Each is dropped once, by any task.
- * 0; UV_EINVAL: it is a copy, which one owns.
+ * 0; UV_EINVAL: it is a copy, which has one owner;  UV_ENOMEM
  */
 int gee_req_ref(gee_req *req);
 void gee_req_unref(gee_req *req);
