@@ -234,6 +234,85 @@ static void flag_routes(gee_group *r) {
     gee_GET(r, "/mail", mail);
 }
 
+/* --- keys-stale-read: a price, and a change of it that takes two seconds --- */
+
+struct price {
+    int amount;
+    char currency[4];
+};
+
+static gee_live *price;
+
+static int make_price(void) {
+    const struct price first = {100, "EUR"};
+    return gee_live_new(&(gee_live_type){.size = sizeof(first)}, &first, &price);
+}
+
+static int to_yen(gee_ctx *ctx, void *next, void *arg) {
+    struct price *p = next;
+    (void)arg;
+    strcpy(p->currency, "JPY");
+    int rc = gee_sleep(ctx, 2000); /* the bank says how much that is */
+    if (rc == 0)
+        p->amount = 15000;
+    return rc;
+}
+
+static void price_in_yen(gee_req *req) {
+    int rc = gee_live_change(gee_req_ctx(req), price, to_yen, NULL);
+    gee_status(req, rc < 0 ? 503 : 204);
+}
+
+static void show_price(gee_req *req) {
+    const struct price *p = gee_live_get(price);
+    gee_string(req, 200, "%d %s\n", p->amount, p->currency);
+    gee_live_drop(p);
+}
+
+/* --- request-retained: a receipt goes out a second after its request --- */
+
+enum { RECEIPTS = 8 };
+
+static struct {
+    gee_mutex lock;
+    int n;
+    char to[RECEIPTS][32];
+} receipts;
+
+static void send_receipt(gee_ctx *ctx, void *arg) {
+    gee_req *req = arg;
+    gee_sleep(ctx, 1000); /* the mail server */
+    const char *user = gee_param(req, "user");
+    if (gee_mutex_lock(ctx, &receipts.lock) == 0) {
+        snprintf(receipts.to[receipts.n++ % RECEIPTS], sizeof(receipts.to[0]), "%s",
+                 user ? user : "nobody");
+        gee_mutex_unlock(&receipts.lock);
+    }
+    gee_req_unref(req);
+}
+
+static void buy(gee_req *req) {
+    int rc = gee_req_ref(req);
+    if (rc == 0 && (rc = gee_go(gee_background(), send_receipt, req)) < 0)
+        gee_req_unref(req);
+    if (rc < 0)
+        gee_fail(req, 503);
+    else
+        gee_string(req, 200, "thank you, %s\n", gee_param(req, "user"));
+}
+
+static void show_receipts(gee_req *req) {
+    if (gee_mutex_lock(gee_req_ctx(req), &receipts.lock) < 0)
+        return;
+    for (int i = receipts.n > RECEIPTS ? receipts.n - RECEIPTS : 0; i < receipts.n; i++) {
+        const char *to = receipts.to[i % RECEIPTS];
+        gee_write(req, "a receipt went to ", 18);
+        gee_write(req, to, strlen(to));
+        gee_write(req, "\n", 1);
+    }
+    gee_mutex_unlock(&receipts.lock);
+}
+
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 3, races. Try:\n"
@@ -246,13 +325,15 @@ static void index_page(gee_req *req) {
                "  /hello/:name  greets by name, after two seconds: two visitors at a time\n"
                "  /account      whose it is\n"
                "  POST /nightly, POST /mail/off, and then /mail: three who use a lock\n"
+               "  /price        and POST /price/yen, which takes two seconds\n"
+               "  /buy/:user    and then /receipts\n"
                "  /debug/tasks  what every task of this server does\n");
 }
 
 int main(void) {
     const char *port = getenv("PORT");
     gee_engine *e = gee_engine_new();
-    if (e == NULL || make_flags() < 0)
+    if (e == NULL || make_flags() < 0 || make_price() < 0)
         return 1;
     gee_group *root = gee_root(e);
     gee_GET(root, "/", index_page);
@@ -263,9 +344,14 @@ int main(void) {
     if_it_may(e, staff);
     gee_GET(root, "/account", account);
     flag_routes(root);
+    gee_GET(root, "/price", show_price);
+    gee_POST(root, "/price/yen", price_in_yen);
+    gee_GET(root, "/buy/:user", buy);
+    gee_GET(root, "/receipts", show_receipts);
     gee_debug_routes(root);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);
     gee_engine_free(e);
     gee_flags_free(flags);
+    gee_live_free(price);
     return rc ? 1 : 0;
 }
