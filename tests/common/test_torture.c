@@ -11,6 +11,7 @@
  */
 #include "../fuzz/fuzz.h"
 #include "gee/audit.h"
+#include "gee/live.h"
 #include "gee/middleware.h"
 #include "gee/timeout.h"
 #include "runtime/park.h"
@@ -327,6 +328,62 @@ static void fanned_out(gee_req *req) {
     gee_string(req, rc < 0 ? 503 : 200, "all\n");
 }
 
+/* A copy that has memory of its own, as text; the change makes it longer. */
+static int copy_text(void *to, const void *from) {
+    char *text = strdup(*(char *const *)from);
+    *(char **)to = text;
+    return text ? 0 : UV_ENOMEM;
+}
+
+static void clear_text(void *value) {
+    free(*(char **)value);
+}
+
+static int more_text(gee_ctx *ctx, void *next, void *arg) {
+    char **text = next, *more = realloc(*text, 64);
+    (void)ctx;
+    (void)arg;
+    if (more == NULL)
+        return UV_ENOMEM;
+    *text = strcat(more, "er");
+    return 0;
+}
+
+/* It is the one or the other, and who has the one keeps it. */
+static void lives(gee_req *req) {
+    static const gee_live_type type = {sizeof(char *), copy_text, clear_text};
+    const char *first = "long";
+    gee_live *l;
+    int rc = gee_live_new(&type, &first, &l);
+    if (rc == 0) {
+        char *const *old = gee_live_get(l);
+        rc = gee_live_change(fns(req), l, more_text, NULL);
+        char *const *now = gee_live_get(l);
+        if (strcmp(*old, "long") != 0 || strcmp(*now, rc < 0 ? "long" : "longer") != 0)
+            t_fail(__FILE__, __LINE__, "live: %s, and it is \"%s\"", t_err(rc), *now);
+        gee_live_drop(old);
+        gee_live_drop(now);
+    }
+    gee_live_free(l);
+    gee_string(req, rc < 0 ? 503 : 200, "%d\n", rc);
+}
+
+static void refers(gee_ctx *ctx, void *arg) {
+    gee_req *req = arg;
+    (void)ctx;
+    gee_sleep(NULL, 200);
+    if (strcmp(gee_method(req), "GET") != 0 || gee_header(req, "host") == NULL)
+        t_fail(__FILE__, __LINE__, "the request that a task has is another one");
+    gee_req_unref(req);
+}
+
+static void referenced(gee_req *req) {
+    int rc = gee_req_ref(req);
+    if (rc == 0 && (rc = gee_go(gee_background(), refers, req)) < 0)
+        gee_req_unref(req);
+    gee_string(req, rc < 0 ? 503 : 200, "%d\n", rc);
+}
+
 static int routes(gee_engine *e) {
     gee_group *root = gee_root(e);
     gee_use_request_id(root, NULL);
@@ -335,6 +392,8 @@ static int routes(gee_engine *e) {
     gee_use_timeout_with(limited, &(gee_timeout_options){.ms = 20, .log_fd = nowhere});
     gee_GET(limited, "/late", late);
     gee_GET(root, "/sub-tasks", sub_tasks);
+    gee_GET(root, "/lives", lives);
+    gee_GET(root, "/referenced", referenced);
     gee_group *audited = gee_group_new(root, "/audited");
     gee_use_audit(audited, &(gee_audit_options){.fd = nowhere});
     gee_GET(audited, "/who", who);
@@ -459,7 +518,9 @@ static void torture(const char *request, const char *status, bool go_on) {
     X(a_pool_of_tasks, "200", GET("/pool", ""))                                                \
     X(a_broker, "200", GET("/published", ""))                                                  \
     X(a_hedge, "200", GET("/hedged", ""))                                                      \
-    X(a_fanout, "200", GET("/fanned-out", ""))
+    X(a_fanout, "200", GET("/fanned-out", ""))                                                 \
+    X(a_live_value, "200", GET("/lives", ""))                                                  \
+    X(a_reference, "200", GET("/referenced?q=1", "Cookie: id=1\r\n"))
 
 #define X(name, status, request)                                                      \
     static void test_each_allocation_of_##name##_may_fail(void **state) {             \

@@ -4,7 +4,8 @@
  *
  * It belongs to the request's task, from the first middleware until the last one
  * has returned, and to its worker; another task uses it only while the handler
- * waits for that task (gee/spawn.h). Strings that it returns live as long as it does.
+ * waits for that task (gee/spawn.h), or has a reference (gee_req_ref). Strings that it returns live
+ * as long as it does.
  *
  * Calls that may park do so under gee_req_ctx(req).
  */

@@ -5,7 +5,7 @@
  * request has when it is started: at its deadline, when its client leaves, when the server shuts
  * down. It also ends as soon as another sub-task of the request fails, and when the request is
  * over. A task that is to go on after its request is started by gee_go, with a copy of the
- * request (gee_req_copy).
+ * request (gee_req_copy) or, for a moment, a reference (gee_req_ref).
  *
  * "Ends" means that it is told. A task cannot be stopped, so a request waits for its sub-tasks
  * before its memory goes, however long that takes; a pointer into the request is good in a
