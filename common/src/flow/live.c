@@ -94,7 +94,7 @@ static version *current(gee_live *l) {
 /* Returns what `now` was. */
 static uint64_t publish(gee_live *l, version *v) {
     gee_vg_before(&l->now);
-    return atomic_exchange_explicit(&l->now, v->place << TAKEN_BITS, memory_order_acq_rel);
+    return atomic_exchange_explicit(&l->now, v->place << TAKEN_BITS, memory_order_release);
 }
 
 /* --- reading --- */
