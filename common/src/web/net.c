@@ -1,5 +1,4 @@
 #include "web/net.h"
-#include <ctype.h>
 #include <string.h>
 
 /* Without brackets and without a port. */
@@ -17,9 +16,14 @@ static bool parse_bare(const char *s, size_t n, struct in6_addr *ip) {
     return true;
 }
 
+/* Not isdigit: its table is of the locale, and of the thread. */
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
 static bool is_port(const char *s, size_t n) {
     for (size_t i = 0; i < n; i++)
-        if (!isdigit((unsigned char)s[i]))
+        if (!is_digit(s[i]))
             return false;
     return n > 0 && n <= 5;
 }
@@ -53,7 +57,7 @@ static unsigned bit(const struct in6_addr *ip, unsigned i) {
 static bool prefix_length(const char *s, size_t n, unsigned most, unsigned *bits) {
     *bits = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!isdigit((unsigned char)s[i]))
+        if (!is_digit(s[i]))
             return false;
         *bits = 10 * *bits + (unsigned)(s[i] - '0');
     }
