@@ -3,8 +3,11 @@
 # They hold a thread in its malloc (hold.h).
 $(B)/ch03-races/test_copy.% $(B)/ch03-races/test_keys.%: LDFLAGS += -Wl,--wrap=malloc
 
-# The stores, and the program that compares what they cost.
+# The stores, for their test and for the program of `make stores`.
 STORES := $(patsubst %.c,$(B)/%.o,$(wildcard ch03-races/stores/*.c))
-BENCH_STORES := $(B)/ch03-races/stores/bench.o
-$(B)/ch03-races/test_stores.fixed: $(filter-out $(BENCH_STORES),$(STORES))
+STORES_BENCH := $(B)/ch03-races/stores/bench.o $(B)/ch03-races/stores/common.o
+$(B)/ch03-races/test_stores.fixed: $(filter-out $(STORES_BENCH),$(STORES))
 $(B)/ch03-races/test_stores.%: LDFLAGS += -Wl,--wrap=malloc -Wl,--wrap=calloc
+$(B)/ch03-races/stores/bench: $(STORES) $(LIB)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS)

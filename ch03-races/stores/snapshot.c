@@ -1,7 +1,8 @@
 /*
  * A map that never changes, and a pointer to it. Who looks takes the pointer, and that is all. Who
- * sets copies the map, changes the copy, and swaps the pointer: so a reader has all of one moment,
- * and a set costs as much as there are keys.
+ * sets copies the map, changes the copy, and swaps the pointer, unless somebody else has done so
+ * meanwhile; then he begins anew. A reader has all of one moment, and a set costs as much as there
+ * are keys.
  */
 #include "guard.h"
 #include "map.h"
@@ -9,7 +10,6 @@
 
 typedef struct snapshot {
     store base;
-    gee_mutex lock; /* among those who set */
     _Atomic(map *) now;
 } snapshot;
 
@@ -42,31 +42,37 @@ static void drop(store *base) {
     free(s);
 }
 
-/* Under the lock. What was replaced, or NULL: no memory; *box is the value that was. */
-static map *swap(snapshot *s, const store_key *key, store_box **box) {
-    map *old = atomic_load(&s->now), *new = calloc(1, sizeof(*new));
-    if (new == NULL || map_copy(old, new) < 0) {
-        free(new);
-        return NULL;
+/* One try. 0; UV_EAGAIN: somebody else was faster; UV_ENOMEM. *old and *box are then to be freed.
+ */
+static int swap(snapshot *s, const store_key *key, store_box **box, map **old) {
+    map *now = atomic_load(&s->now), *next = calloc(1, sizeof(*next));
+    if (next == NULL || map_copy(now, next) < 0) {
+        *old = next;
+        return UV_ENOMEM;
     }
-    *box = map_put(new, key, *box);
-    atomic_store(&s->now, new);
-    return old;
+    store_box *before = map_put(next, key, *box);
+    if (!atomic_compare_exchange_strong(&s->now, &now, next)) {
+        *old = next;
+        return UV_EAGAIN;
+    }
+    *old = now;
+    *box = before;
+    return 0;
 }
 
 static int set(gee_ctx *ctx, store *base, const store_key *key, const char *value) {
-    snapshot *s = (snapshot *)base;
     store_box *box = store_box_new(value);
-    map *old = NULL;
-    int rc = box ? gee_mutex_lock(ctx, &s->lock) : UV_ENOMEM;
-    if (rc == 0) {
-        old = swap(s, key, &box);
-        gee_mutex_unlock(&s->lock);
-        rc = old ? 0 : UV_ENOMEM;
+    int rc = box ? UV_EAGAIN : UV_ENOMEM;
+    (void)ctx;
+    while (rc == UV_EAGAIN) {
+        map *old;
+        guard_enter(); /* it is read while it is copied */
+        rc = swap((snapshot *)base, key, &box, &old);
+        guard_leave();
+        if (rc == 0)
+            guard_wait(); /* for who still has the old map, and in it the old value */
+        map_delete(old);
     }
-    if (old)
-        guard_wait(); /* for who still has the old map, and in it the old value */
-    map_delete(old);
     free(box);
     return rc;
 }
