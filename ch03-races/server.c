@@ -313,6 +313,24 @@ static void show_receipts(gee_req *req) {
     gee_mutex_unlock(&receipts.lock);
 }
 
+/* --- engine-state: partners come through a proxy on this host, all others directly --- */
+
+static void whoami(gee_req *req) {
+    gee_string(req, 200, "you are %s\n", gee_client_ip(req));
+}
+
+static void report(gee_req *req) {
+    if (gee_sleep(gee_req_ctx(req), 2000) == 0)
+        gee_string(req, 200, "the report of %s\n", gee_client_ip(req));
+}
+
+static void partner_routes(gee_group *r) {
+    gee_group *g = gee_group_new(r, "/partner");
+    gee_trust_proxies(g, &(gee_trust_options){.proxies = "127.0.0.1"});
+    gee_GET(g, "/report", report);
+    gee_GET(r, "/whoami", whoami);
+}
+
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 3, races. Try:\n"
@@ -327,6 +345,8 @@ static void index_page(gee_req *req) {
                "  POST /nightly, POST /mail/off, and then /mail: three who use a lock\n"
                "  /price        and POST /price/yen, which takes two seconds\n"
                "  /buy/:user    and then /receipts\n"
+               "  /whoami       where you come from\n"
+               "  /partner/report   the same, for those who come by a proxy, after two seconds\n"
                "  /debug/tasks  what every task of this server does\n");
 }
 
@@ -348,6 +368,7 @@ int main(void) {
     gee_POST(root, "/price/yen", price_in_yen);
     gee_GET(root, "/buy/:user", buy);
     gee_GET(root, "/receipts", show_receipts);
+    partner_routes(root);
     gee_debug_routes(root);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);
     gee_engine_free(e);

@@ -5,6 +5,7 @@
  * is of a moment that never was.
  */
 #include "base/count.h"
+#include "gee/clientip.h"
 #include "gee/cookie.h"
 #include "web/web.h"
 #include <stdlib.h>
@@ -51,6 +52,8 @@ static int keep_head(copy *c, gee_req *from) {
         rc = keep(&c->arena, from->x.target, &target);
     if (rc == 0)
         rc = keep(&c->arena, gee_remote(from), &c->req.remote);
+    if (rc == 0)
+        rc = keep(&c->arena, gee_client_ip(from), &c->req.client);
     if (rc < 0)
         return rc;
     x->target = (char *)target;

@@ -18,7 +18,7 @@ HEADERS = {  # the public headers of each layer
     "sync": "chan.h sync.h lane.h",
     "flow": "retry.h workpool.h broker.h hedge.h fanout.h flags.h live.h",
     "http": "http.h config.h",
-    "web": "engine.h contract.h req.h spawn.h sse.h json.h multipart.h cookie.h",
+    "web": "engine.h contract.h req.h spawn.h sse.h json.h multipart.h cookie.h clientip.h",
     "html": "html.h",
     "middleware": "recovery.h middleware.h static.h gzip.h health.h timeout.h audit.h",
     "debug": "debug.h metrics.h gee.h",

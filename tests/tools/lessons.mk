@@ -26,7 +26,7 @@ TO_THE_LINE := $(if $(filter tsan valgrind,$(FLAVOUR)),-O0)
 define link
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
-	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(TEST_LIBS)
 endef
 
 define chapter_rules

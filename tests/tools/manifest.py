@@ -26,6 +26,7 @@ found anew in each run, so nothing drifts.
     race.two   the test in which they are on two workers, for TSan, Helgrind and DRD; or n/a REASON
     race.tsan, race.helgrind, race.drd    n/a REASON: this tool is not asked
     NAME.race, NAME.race.also             of each decoy; "as broken": the same lines, in the decoy
+    NAME.race.tsan, …                     n/a REASON: this tool is not asked of this decoy
 
 In a chapter in which a case has `race`, all have it.
 
@@ -72,6 +73,7 @@ class Races:
     pairs: list = field(default_factory=list)
     also: list = field(default_factory=list)
     none: str = ""
+    why_not: dict = field(default_factory=dict)  # a tool: the reason for n/a, here alone
 
 
 @dataclass
@@ -132,7 +134,8 @@ def _case(root, chapter, name, section):
     known = KEYS | needed
     if "race" in section:
         needed |= {"race.one", "race.two", *(f"{d}.race" for d in decoys)}
-        known |= RACE_KEYS | needed | {f"{d}.race.also" for d in decoys}
+        known |= RACE_KEYS | needed | {f"{d}.race.{k}" for d in decoys
+                                       for k in ("also", *RACE_TOOLS)}
     missing = sorted(needed - set(section))
     unknown = sorted(set(section) - known)
     if missing or unknown:
@@ -231,6 +234,12 @@ def _race(root, where, case, section):
                 return t.replace(f"broken/{case.unit_name}", f"decoys/{d.name}.c")
             text, also = here(section["race"]), here(section.get("race.also", "")) + "\n" + also
         variants[d.name] = _races(root, f"{where} {d.name}", case.chapter, text, also)
+        for tool in RACE_TOOLS:
+            reason = section.get(f"{d.name}.race.{tool}", "")
+            if reason and not reason.startswith("n/a "):
+                raise ManifestError(f"{where}: {d.name}.race.{tool} is n/a and a reason, or nothing")
+            if reason:
+                variants[d.name].why_not[tool] = reason[4:]
     return RaceSpec(tests["one"], tests["two"], why_not, variants)
 
 

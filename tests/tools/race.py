@@ -168,7 +168,9 @@ def cells_of(cases, tools):
                 cells += [Cell(tool, w, c, variant, races) for w in COLUMNS[tool]]
     for cell in cells:
         why_not = cell.case.race.why_not
-        cell.why = why_not.get(cell.tool) or why_not.get(cell.workers) or ""
+        of_variant = cell.races.why_not if cell.races else {}
+        cell.why = (why_not.get(cell.tool) or why_not.get(cell.workers) or
+                    of_variant.get(cell.tool) or "")
         cell.verdict = "n/a" if cell.why else ""
     return cells
 

@@ -5,6 +5,7 @@
 #include "gee/audit.h"
 #include "gee/broker.h"
 #include "gee/chan.h"
+#include "gee/clientip.h"
 #include "gee/config.h"
 #include "gee/contract.h"
 #include "gee/cookie.h"

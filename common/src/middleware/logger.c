@@ -5,6 +5,7 @@
  * All that a client has sent is escaped: a line of the log is a line.
  */
 #include "base/buf.h"
+#include "gee/clientip.h"
 #include "gee/middleware.h"
 #include "middleware/id.h"
 #include "middleware/line.h"
@@ -27,14 +28,6 @@ static void put_quoted(gee_buf *out, const char *s) {
     gee_buf_append(out, "\"", 1);
 }
 
-/* "192.0.2.1:80" and "[2001:db8::1]:80": the address. */
-static void put_host(gee_buf *out, const char *remote) {
-    bool v6 = *remote == '[';
-    const char *from = remote + v6;
-    size_t n = strcspn(from, v6 ? "]" : ":");
-    gee_buf_printf(out, "%.*s", n ? (int)n : 1, n ? from : "-");
-}
-
 static int status_of(const entry *e) {
     return gee_status_at_end(e->req, e->returned);
 }
@@ -42,9 +35,8 @@ static int status_of(const entry *e) {
 static void put_line(gee_buf *out, const entry *e) {
     gee_req *req = e->req;
     enum gee_log_format format = e->opt->format;
-    const char *user = gee_auth_user(req), *id = gee_request_id(req);
-    put_host(out, gee_remote(req));
-    gee_buf_append(out, " - ", 3);
+    const char *user = gee_auth_user(req), *id = gee_request_id(req), *host = gee_client_ip(req);
+    gee_buf_printf(out, "%s - ", *host ? host : "-");
     gee_log_escaped(out, user && *user ? user : "-");
     gee_log_time(out);
     gee_buf_printf(out, " \"%s ", gee_method(req));

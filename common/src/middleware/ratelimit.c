@@ -8,6 +8,7 @@
  */
 #include "base/list.h"
 #include "base/spin.h"
+#include "gee/clientip.h"
 #include "gee/middleware.h"
 #include "middleware/own.h"
 #include <arpa/inet.h>
@@ -106,20 +107,17 @@ static double ask(limiter *l, const char *key) {
     return wait_ns;
 }
 
-/* "192.0.2.1:80" and "[2001:db8::1]:80", without what one client can choose. */
+/* The client's, without what one client can choose. */
 static const char *address(gee_req *req) {
-    const char *remote = gee_remote(req), *colon = strrchr(remote, ':');
-    char host[INET6_ADDRSTRLEN + 2] = "";
+    const char *ip = gee_client_ip(req);
     struct in6_addr v6;
-    size_t n = colon ? (size_t)(colon - remote) : strlen(remote);
-    bool bracket = n > 1 && *remote == '[';
-    snprintf(host, sizeof(host), "%.*s", (int)n - 2 * bracket, remote + bracket);
-    if (bracket && inet_pton(AF_INET6, host, &v6) == 1 && !IN6_IS_ADDR_V4MAPPED(&v6)) {
-        memset(&v6.s6_addr[8], 0, 8);
-        inet_ntop(AF_INET6, &v6, host, sizeof(host));
-    }
-    char *copy = gee_alloc(req, sizeof(host));
-    return copy ? strcpy(copy, host) : NULL;
+    if (inet_pton(AF_INET6, ip, &v6) != 1)
+        return ip;
+    memset(&v6.s6_addr[8], 0, 8);
+    char *net = gee_alloc(req, INET6_ADDRSTRLEN);
+    if (net)
+        inet_ntop(AF_INET6, &v6, net, INET6_ADDRSTRLEN);
+    return net;
 }
 
 static void rate_limit(gee_req *req) {

@@ -10,6 +10,7 @@
  * constant and counted.
  */
 #include "base/count.h"
+#include "gee/clientip.h"
 #include "gee/cookie.h"
 #include "web/web.h"
 #include <stdlib.h>
@@ -56,6 +57,8 @@ static int keep_head(copy *c, gee_req *from) {
         rc = keep(&c->arena, from->x.target, &target);
     if (rc == 0)
         rc = keep(&c->arena, gee_remote(from), &c->req.remote);
+    if (rc == 0)
+        rc = keep(&c->arena, gee_client_ip(from), &c->req.client);
     if (rc < 0)
         return rc;
     x->target = (char *)target;

@@ -54,6 +54,7 @@ struct gee_engine {
     struct gee_check *checks;      /* of /readyz: health.c */
     struct gee_metrics *metrics;   /* metrics.c */
     struct gee_html *html;         /* its templates: html/load.c */
+    const struct gee_trust *trust; /* which proxies, where no group says otherwise: clientip.c */
     _Atomic bool unready;          /* /readyz says so: it is going to be shut down */
     int error;
 };
@@ -109,9 +110,11 @@ struct gee_req {
     gee_pair *params;
     gee_pairs query, form, cookies;
     gee_keys keys;
-    json_t *json;       /* the body, once it was parsed */
-    const char *remote; /* once it was asked for */
-    bool multipart;     /* the body was opened as one */
+    json_t *json;                  /* the body, once it was parsed */
+    const char *remote;            /* once it was asked for */
+    const char *client;            /* the same; clientip.c */
+    const struct gee_trust *trust; /* of the innermost group that has it; NULL: the engine's */
+    bool multipart;                /* the body was opened as one */
 
     const gee_chain *chain;
     size_t at;        /* the link that runs */

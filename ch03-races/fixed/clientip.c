@@ -1,0 +1,1 @@
+../../common/src/web/clientip.c
