@@ -8,6 +8,7 @@
   gee task all bt      of all
   gee ctxs N           the ctxs under which it runs, and which of them end its wait
   gee workers          the threads that carry tasks
+  gee core FILE        a core file of a live process that has the stacks of all tasks
 
 gdb knows threads, and a parked task has none. What it has is its stack, and on top of that the
 registers that Boost's jump_fcontext saved when the task was left. They are shown to gdb as the caller
@@ -21,6 +22,7 @@ debug/census.c reads them. It needs the debug information of libgee (-g), and gd
 
 import errno
 import re
+import struct
 import time
 
 import gdb
@@ -75,7 +77,7 @@ def function_at(pc):
 
 
 def is_in(pc, path):
-    symtab = gdb.find_pc_line(pc).symtab
+    symtab = gdb.find_pc_line(pc).symtab if pc > 0 else None
     return symtab is not None and symtab.filename.endswith(path)
 
 
@@ -225,7 +227,7 @@ class Ctx:
         if int(c["key"]):
             more.append(f"has a value for {c['key'].format_string(symbols=True)}")
         try:
-            more.append(f"{sum(1 for _ in each(c['watches']))} wait for its end")
+            more.append(f"watches {sum(1 for _ in each(c['watches']))}")
         except gdb.MemoryError:
             more.append("its watches were being changed")
         return f"ctx {self.address:#x} {self.state()}; " + ", ".join(more)
@@ -348,7 +350,9 @@ class OnStack:
         regs = cpu[2](fctx) if fctx in self.task.stack() else None
         if regs is None:
             raise gdb.GdbError(f"The saved registers of task {self.task.id} are not where this file "
-                               "looks for them: another version of Boost.Context?")
+                               "looks for them. " + ("The core does not have its stack: `gee core` "
+                               "makes one that does." if fctx in self.task.stack() and
+                               not word(fctx + 0x38) else "Another version of Boost.Context?"))
         UNWINDER.show(regs, cpu)
         frame = gdb.newest_frame()
         while frame and UNWINDER.is_newest(frame):
@@ -421,17 +425,17 @@ class Gee(gdb.Command):
 
 class Command(gdb.Command):
     def __init__(self):
-        super().__init__(f"gee {type(self).__name__.lower()}", gdb.COMMAND_STACK)
+        super().__init__(f"gee {type(self).__name__[4:].lower()}", gdb.COMMAND_STACK)
 
     def invoke(self, arg, from_tty):
+        self.dont_repeat()
         try:
-            level = gdb.selected_frame().level() if gdb.selected_thread() else None
-            self.say(arg)
+            self.say(arg.strip())
         except gdb.MemoryError as e:
             raise gdb.GdbError(f"What is needed for this is not in memory, or not in the core: {e}")
 
 
-class Tasks(Command):
+class Gee_Tasks(Command):
     """All tasks, the oldest first: gee tasks"""
 
     def say(self, arg):
@@ -441,25 +445,18 @@ class Tasks(Command):
             print(line)
 
 
-class Task_(gdb.Command):
+class Gee_Task(Command):
     """A task, or a command of gdb on its stack: gee task N|all [bt | bt full | frame 4 | ...]
-The frames have the numbers that bt shows. They do not begin at 0: that is where the thread is."""
+The frames have the numbers that bt shows. They may begin at 1: what is above is the thread's."""
 
-    def __init__(self):
-        super().__init__("gee task", gdb.COMMAND_STACK)
-
-    def invoke(self, arg, from_tty):
-        which, _, command = arg.strip().partition(" ")
-        usage = "gee task N|all [COMMAND]"
-        n = None if which == "all" else number(which, usage)
-        try:
-            moment = Moment()
-            for t in moment.tasks if n is None else [moment.task(n)]:
-                if n is None or not command:
-                    print(t.describe())
-                self.on(t, command.strip() or "bt", n is None)
-        except gdb.MemoryError as e:
-            raise gdb.GdbError(f"What is needed for this is not in memory, or not in the core: {e}")
+    def say(self, arg):
+        which, _, command = arg.partition(" ")
+        n = None if which == "all" else number(which, "gee task N|all [COMMAND]")
+        moment = Moment()
+        for t in moment.tasks if n is None else [moment.task(n)]:
+            if n is None or not command:
+                print(t.describe())
+            self.on(t, command.strip() or "bt", n is None)
 
     @staticmethod
     def on(task, command, go_on):
@@ -475,12 +472,12 @@ The frames have the numbers that bt shows. They do not begin at 0: that is where
             print(e)
 
 
-class Ctxs(Command):
+class Gee_Ctxs(Command):
     """The ctxs under which a task runs, its own first: gee ctxs N"""
 
     def say(self, arg):
         moment = Moment()
-        task = moment.task(number(arg.strip(), "gee ctxs N"))
+        task = moment.task(number(arg, "gee ctxs N"))
         print(task.describe())
         waits = int(task.at["wait_ctx"]) if task.state == "waiting" else 0
         chain = list(task.owner().up())
@@ -496,7 +493,7 @@ class Ctxs(Command):
             print(f"  {c.describe()}")
 
 
-class Workers(Command):
+class Gee_Workers(Command):
     """The threads that carry tasks: gee workers"""
 
     def say(self, arg):
@@ -505,15 +502,62 @@ class Workers(Command):
             own = [t for t in moment.tasks if int(t.worker.address) == int(w.address)]
             current = [t for t in own if int(t.at.address) == int(w["current"])]
             what = f"runs task {current[0].id} \"{current[0].name}\"" if current else "runs no task"
-            print(f"worker {int(w['index'])}: {thread_of(w)}, {what}; {len(own)} tasks, "
-                  f"{int(w['runq_len'])} runnable, {int(w['timers']['n'])} timers; "
+            print(f"worker {int(w['index'])}: {thread_of(w)}, {what}; tasks {len(own)}, "
+                  f"runnable {int(w['runq_len'])}, timers {int(w['timers']['n'])}; "
                   f"looked at the clock {moment.ago(w['now_ns'])} ago")
         for note in moment.notes:
             print(note)
 
 
+class Gee_Core(Command):
+    """A core file that has the stacks of all tasks: gee core FILE
+Below each stack is a guard that cannot be read, and gcore leaves out all that is mapped around
+what it cannot read. So the file is gcore's, and what it lacks is put there. The process goes on."""
+
+    def say(self, arg):
+        moment = Moment()
+        if not arg:
+            raise gdb.GdbError("Usage: gee core FILE")
+        gdb.execute(f"gcore {arg}", to_string=True)
+        stacks = [t.stack() for t in moment.tasks if t.stack()]
+        for w in moment.workers:
+            for i in range(int(w["stacks"]["n"])):
+                free = w["stacks"]["free"][i]
+                stacks.append(range(int(free["base"]), int(free["base"]) + int(free["size"])))
+        with open(arg, "r+b") as core:
+            for offset, start, size in segments(core):
+                if any(s.start < start + size and s.stop > start for s in stacks):
+                    fill(core, offset, start, size)
+        print(f"saved {arg}, with the stacks of {len(moment.tasks)} tasks")
+
+
+def segments(core):
+    """(place in the file, address, bytes) of what was mapped: the program headers of an ELF64."""
+    head = core.read(64)
+    table, = struct.unpack_from("=Q", head, 32)
+    each_, n = struct.unpack_from("=HH", head, 54)
+    for i in range(n):
+        core.seek(table + i * each_)
+        kind, _, offset, address, _, size = struct.unpack_from("=IIQQQQ", core.read(40))
+        if kind == 1:  # PT_LOAD
+            yield offset, address, size
+
+
+def fill(core, offset, start, size, page=4096):
+    inferior = gdb.selected_inferior()
+    for at in range(0, size, page):
+        try:
+            data = bytes(inferior.read_memory(start + at, page))
+        except gdb.MemoryError:
+            continue  # the guard
+        if any(data):
+            core.seek(offset + at)
+            core.write(data)
+
+
 Gee()
-Tasks()
-Task_()
-Ctxs()
-Workers()
+Gee_Tasks()
+Gee_Task()
+Gee_Ctxs()
+Gee_Workers()
+Gee_Core()
