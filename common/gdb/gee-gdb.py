@@ -144,7 +144,7 @@ class Task:
 
     def reason(self):
         texts = static_of("reason_text", "runtime/task.c")
-        if texts is None:
+        if texts is None or texts.is_optimized_out:  # clang makes a table of offsets of it
             return str(self.at["reason"])[len("GEE_WAIT_"):].replace("_", " ").lower()
         return text(texts[int(self.at["reason"])])
 
@@ -181,7 +181,7 @@ class Task:
         if ctx.err:
             deaf = self.state == "waiting" and self.deaf()
             lines.append(f"its ctx {ctx.state()}" + (" AND IT DOES NOT LISTEN" if deaf else ""))
-        return "\n          ".join(lines)
+        return "\n          ".join(line.rstrip() for line in lines)
 
     def stack(self):
         low = int(self.at["stack"]["base"])
