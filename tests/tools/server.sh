@@ -17,6 +17,7 @@ stop() {
     if [ -n "$pid" ]; then
         kill -"${1:-KILL}" "$pid" 2>/dev/null
         wait "$pid" 2>/dev/null
+        status=$? # for who wants to know
     fi
     pid=
 }

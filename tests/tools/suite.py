@@ -176,8 +176,19 @@ def linted(tally):
 # expression is found in the part about the broken side, or about the fixed one.
 SCRIPTS = {
     "ch01-leaks/valgrind.sh": (
-        [r"census: tasks 5 ", r"gee_task_spawn: [45] blocks", r"definitely lost: 0 bytes"],
-        [r"census: tasks 2 ", r"gee_task_spawn: [12] blocks", r"definitely lost: 0 bytes"]),
+        [r"census: tasks 5 ", r"gee_task_spawn: [45] blocks", r"definitely lost: 0 bytes",
+         r"20 descriptors are open on http.md$", r"by find \(static.c:\d+\)$",
+         r"20 blocks are definitely lost\n +at gee_req_copy ", r"signal handle 0x... \(never closed",
+         r"1 block is definitely lost\n +at gee_runtime_init ",
+         r"20 blocks are definitely lost\n +at watch_new \(idle.c:"],
+        [r"census: tasks 2 ", r"gee_task_spawn: [12] blocks", r"definitely lost: 0 bytes",
+         *(rf"  {case}: .*\n    nothing is lost, no descriptor is open$" for case in (
+             "static-fd", "group-nesting", "handle-unclosed", "timer-never-stopped"))]),
+    "ch01-leaks/asan.sh": (
+        [r"static-fd +nothing$", *(rf"{case} +\d+ byte\(s\) leaked in \d+ alloc" for case in (
+            "sse-disconnect", "group-nesting", "timer-never-stopped", "handle-unclosed"))],
+        [rf"{case} +nothing$" for case in ("sse-disconnect", "static-fd", "group-nesting",
+                                           "timer-never-stopped", "handle-unclosed")]),
     "ch01-leaks/tsan.sh": (
         [r"exit code: 1 ", r"reports of TSan: 0$", r"stays for ever, of an idle stream for ever"],
         [r"exit code: 0 ", r"reports of TSan: 0$"]),
