@@ -47,6 +47,7 @@ build() {
 }
 
 start() {
+    : >"$log" # here and not in the child, or the address of the server before is read
     PORT=0 "$@" >"$log" 2>&1 &
     pid=$!
     for _ in $(seq 150); do
