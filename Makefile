@@ -81,7 +81,7 @@ LESSON := python3 tests/tools/lesson.py
 SELECT := $(if $(CH),$(CH)) $(if $(CASE),--case $(CASE))
 
 .PHONY: all test check-broken check-fixed serve-broken serve-fixed diff bench test-browser \
-        clean-room deps help clean repairs transcripts onion
+        clean-room deps help clean repairs stores transcripts onion
 all:
 	@$(DEPS) build $(GROUP_$(FLAVOUR))
 	@$(AGAIN) -j $(shell nproc) build
@@ -121,6 +121,10 @@ test-browser:
 	@$(AGAIN) -j $(shell nproc) examples
 	@python3 tests/tools/browser.py
 
+stores:
+	@$(DEPS) stores
+	@python3 tests/tools/stores.py
+
 repairs:
 	@$(DEPS) check
 	@python3 tests/tools/repairs.py $(CH)
@@ -151,6 +155,7 @@ help:
 	@echo 'make census CH=01           what 100 visitors leave behind, broken against fixed, as a table'
 	@echo 'make test           everything that a change must pass; PART="debug tsan": some of it'
 	@echo 'make repairs CH=01   waitgroup, cancellation, recover: each against every leak, from runs'
+	@echo 'make stores         mutex, rwmutex, sync.Map, snapshot, ctx: ns an operation, a table and a plot'
 	@echo 'make transcripts    what the lessons show of a terminal, renewed from runs'
 	@echo 'make onion          the picture of a chain, drawn anew from a request'
 	@echo 'make fuzz FUZZ_S=60     libFuzzer over a server in simulation, for so many seconds'

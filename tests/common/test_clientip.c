@@ -194,7 +194,7 @@ T_SITE(test_by_default_nobody_is, by_default)
 
 /* --- groups: each has its own, the innermost counts --- */
 
-static const char *seen_outside;
+static _Atomic(const char *) seen_outside; /* written by one task, read by another */
 
 static void outside(gee_req *req) {
     gee_next(req);
@@ -260,7 +260,7 @@ T_SITE(test_the_whole_engine, whole_engine)
 
 /* --- who asks for it --- */
 
-static gee_req *copy;
+static _Atomic(gee_req *) copy;
 
 static void makes_copy(gee_req *req) {
     copy = gee_req_copy(req);

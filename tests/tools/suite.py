@@ -261,6 +261,8 @@ PARTS = {
                                                "valgrind"), needs="valgrind"),
     "repairs": lambda t: command(t, "three repairs against each leak",
                                  [sys.executable, "tests/tools/repairs.py", "--check"]),
+    "stores": lambda t: command(t, "the comparison of the stores",
+                                [sys.executable, "tests/tools/stores.py", "--quick"]),
     "transcripts": lambda t: command(t, "what the lessons show of a terminal",
                                      [sys.executable, "tests/tools/transcripts.py"]),
     "tools": scripts,
