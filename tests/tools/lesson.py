@@ -165,7 +165,7 @@ def make(args, targets):
                            text=True, stdin=subprocess.DEVNULL)
     if p.returncode != 0:
         print(re.sub(r"^  (CC|LD|AR) .*\n", "", p.stdout, flags=re.M), end="")
-    elif time.monotonic() - start > 1:
+    elif time.monotonic() - start > 1 and sys.stdout.isatty():  # for who has waited
         print(f"built in {time.monotonic() - start:.0f} s", flush=True)
     return p.returncode == 0
 
