@@ -81,7 +81,7 @@ LESSON := python3 tests/tools/lesson.py
 SELECT := $(if $(CH),$(CH)) $(if $(CASE),--case $(CASE))
 
 .PHONY: all test check-broken check-fixed serve-broken serve-fixed diff bench test-browser \
-        clean-room deps help clean repairs stores transcripts onion
+        clean-room deps help clean repairs stores transcripts onion staircase matrix soak builds
 all:
 	@$(DEPS) build $(GROUP_$(FLAVOUR))
 	@$(AGAIN) -j $(shell nproc) build
@@ -137,6 +137,27 @@ onion:
 	@$(DEPS) check
 	@python3 tests/tools/onion.py --renew
 
+staircase:
+	@$(DEPS) check
+	@python3 tests/tools/staircase.py $(if $(STATE),--state $(STATE))
+
+matrix:
+	@$(DEPS) check matrix
+	@python3 tests/tools/matrix.py $(if $(CH),--chapter $(CH)) $(if $(CASE),--case $(CASE)) $(if $(TOOL),--tool $(TOOL)) $(if $(WRITE),--write)
+
+soak:
+	@$(DEPS) check
+	@python3 tests/tools/soak.py $(if $(TIMES),--times $(TIMES))
+
+builds:
+	@$(DEPS) check clang
+	@python3 tests/tools/builds.py
+
+# For tools that read a source by themselves.
+.PHONY: flags
+flags:
+	@echo '$(CPPFLAGS)'
+
 clean-room:
 	@sh tests/tools/clean-room.sh $(RELEASE)
 
@@ -152,6 +173,10 @@ help:
 	@echo '                      CASE=sse-disconnect: with this defect alone'
 	@echo 'make serve-fixed CH=01      the same over the repaired framework'
 	@echo 'make diff CH=01             what the repair changes'
+	@echo 'make staircase      each state of the framework, S0 to the last: it fails exactly what it should'
+	@echo 'make matrix         what each of ten tools sees of each case (an hour; CASE=, TOOL=: some cells)'
+	@echo 'make soak TIMES=20  both checks over and over, with other seeds and busy cores'
+	@echo 'make builds         gcc and clang, llhttp as sources and as a library: what builds and serves'
 	@echo 'make census CH=01           what 100 visitors leave behind, broken against fixed, as a table'
 	@echo 'make test           everything that a change must pass; PART="debug tsan": some of it'
 	@echo 'make repairs CH=01   waitgroup, cancellation, recover: each against every leak, from runs'
@@ -210,7 +235,7 @@ $(B)/tests/common/test_%: $(B)/tests/common/test_%.o $(TESTLIB_OBJS) $(LIB)
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
 
 # Where memory and libuv are made to fail.
-$(B)/tests/common/test_signals: LDFLAGS += -Wl,--wrap=calloc -Wl,--wrap=uv_signal_start
+$(B)/tests/common/test_signals $(B)/tests/common/test_signals.%: LDFLAGS += -Wl,--wrap=calloc -Wl,--wrap=uv_signal_start
 
 .PHONY: tests
 tests: $(TESTS)

@@ -6,7 +6,7 @@ $(B)/ch03-races/test_copy.% $(B)/ch03-races/test_keys.%: LDFLAGS += -Wl,--wrap=m
 # The stores, for their test and for the program of `make stores`.
 STORES := $(patsubst %.c,$(B)/%.o,$(wildcard ch03-races/stores/*.c))
 STORES_BENCH := $(B)/ch03-races/stores/bench.o $(B)/ch03-races/stores/common.o
-$(B)/ch03-races/test_stores.fixed: $(filter-out $(STORES_BENCH),$(STORES))
+$(patsubst %,$(B)/ch03-races/test_stores.%,fixed $(STATES)): $(filter-out $(STORES_BENCH),$(STORES))
 $(B)/ch03-races/test_stores.%: LDFLAGS += -Wl,--wrap=malloc -Wl,--wrap=calloc
 $(B)/ch03-races/stores/bench: $(STORES) $(LIB)
 	@echo "  LD      $@"

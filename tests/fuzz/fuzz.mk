@@ -39,7 +39,7 @@ build/fuzz/fuzz-seed: build/fuzz/tests/fuzz/seed.o $(TESTLIB_OBJS) $(LIB)
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
 
 # Its corpus is a test of every flavour, and its routes are where memory runs out.
-$(B)/tests/common/test_fuzz_corpus: $(FUZZ_OBJS)
-$(B)/tests/common/test_torture: $(B)/tests/fuzz/site.o
-$(B)/tests/common/test_torture: \
+$(call on_each_state,test_fuzz_corpus): $(FUZZ_OBJS)
+$(call on_each_state,test_torture): $(B)/tests/fuzz/site.o
+$(B)/tests/common/test_torture $(B)/tests/common/test_torture.%: \
   LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc strdup strndup mmap)

@@ -74,6 +74,11 @@ struct checked {
     void *arg;
 };
 
+/* For tests/tools/matrix.py: all that the framework itself sees, whatever the test makes of it. */
+static bool says(void) {
+    return getenv("GEE_TEST_SAYS") != NULL;
+}
+
 /* Whatever a test leaves behind for the grace to end, none of it may be a leak. */
 static void check_leaks(gee_ctx *ctx, void *arg) {
     struct checked *c = arg;
@@ -83,6 +88,10 @@ static void check_leaks(gee_ctx *ctx, void *arg) {
     if (n > 0)
         t_fail(__FILE__, __LINE__, "leaked after the test: task \"%s\" (%s at %s): %s",
                leaks[0].task.name, leaks[0].task.reason, leaks[0].task.parked_at, leaks[0].why);
+    for (int i = 0; says() && i < n; i++)
+        printf("own: leak: %s at %s, created at %s: %s\n", leaks[i].task.reason,
+               leaks[i].task.parked_at ? leaks[i].task.parked_at : "nowhere",
+               leaks[i].task.created_at, leaks[i].why);
     free(leaks);
 }
 
@@ -95,6 +104,8 @@ void t_run(const gee_config *cfg, int want_rc, gee_task_fn body, void *arg) {
     struct checked checked = {body, arg};
     int rc = gee_run(cfg, check_leaks, &checked);
     gee_census_take(&after);
+    if (says() && *t_census_diff(&base, &after, diff, sizeof(diff)))
+        printf("own: left over: %s\n", diff);
     if (failed_file) {
         print_error("%s\n", failure);
         _fail(failed_file, failed_line);

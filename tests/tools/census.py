@@ -102,6 +102,15 @@ def table(cases, args):
     return passed, failures
 
 
+def nothing_to_measure(args):
+    """What was asked for leaves nothing behind that could be counted; which chapters' cases do?"""
+    have = sorted({c.chapter for c in manifest.select(args.root, None, None)
+                   if scenario(c, args.root)})
+    what = args.case or (manifest.pick_chapters(args.root, args.chapter)[0] if args.chapter else "no case")
+    return (f"{what} is not measured: the census is of leaks" if have else "no case is measured") + \
+        (f"; there are: {', '.join(have)}" if have else " (tests/lib/t_census.h)")
+
+
 def census(args):
     cases = [(c, scenario(c, args.root))
              for c in manifest.select(args.root, args.chapter, args.case)]
@@ -109,7 +118,7 @@ def census(args):
     targets = [f"build/{args.flavour}/{c.chapter}/{c.program}.{side}"
                for c, _ in measured for side in ("broken", "fixed")]
     if not measured:
-        raise manifest.ManifestError("no case here has a scenario (tests/lib/t_census.h)")
+        raise manifest.ManifestError(nothing_to_measure(args))
     if not lesson.make(args, targets):
         print(f"it does not build\n0 passed, {len(targets)} failed")
         return 1

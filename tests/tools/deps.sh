@@ -22,10 +22,11 @@ packages_of() {
     valgrind) echo "valgrind" ;;
     bench) echo "$(packages_of build) python3 ?wrk ?valgrind" ;;
     stores) echo "$(packages_of build) python3 ?gnuplot-nox" ;;
+    matrix) echo "?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?cppcheck" ;;
     browser) echo "chromium" ;;
     cleanroom) echo "debootstrap" ;;
     *)
-        echo "deps.sh: no group $1; there are: build install check test clang valgrind bench stores browser cleanroom" >&2
+        echo "deps.sh: no group $1; there are: build install check test clang valgrind bench stores matrix browser cleanroom" >&2
         exit 2
         ;;
     esac

@@ -1,6 +1,6 @@
 """What the documents say of the tree, held against the tree.
 
-Links lead somewhere; a make target, a GEE_ variable and a test that are named exist; and a source
+Links lead somewhere; a make target, a GEE_ variable and a test that are named exist; a workflow runs commands of the README; and a source
 line that is quoted ("parked (sleep) at x.c:17", "created at
 y.c:150") still is one where a task is parked, or is created.
 """
@@ -60,6 +60,22 @@ def targets(text, makefiles):
             yield f"make {target}: there is no such target"
 
 
+def workflows(readme, makefiles):
+    """What a workflow runs is what the README tells a person to run, and exists."""
+    for path in sorted((ROOT / ".github/workflows").glob("*.y*ml")):
+        commands = re.findall(r"^ *(?:- )?run: *(.*)$", path.read_text(), re.M)
+        ours = [c for c in commands if not c.startswith("apt-get ")]
+        if not any(re.match(r"make test\b", c) for c in ours):
+            yield f"{path.relative_to(ROOT)}: it does not run make test"
+        for command in ours:
+            if not re.fullmatch(r"make( [\w-]+)*( [A-Z]+=[\w-]+)*", command):
+                yield f"{path.relative_to(ROOT)}: `{command}` is no make"
+            elif f"`{command}`" not in readme:
+                yield f"{path.relative_to(ROOT)}: `{command}` is no command of README.md"
+            for why in targets(f"`{command}`", makefiles):
+                yield f"{path.relative_to(ROOT)}: {why}"
+
+
 def variables(text, sources):
     for name in set(re.findall(r"\bGEE_[A-Z_]+\b", text)):
         if name not in sources:
@@ -95,7 +111,10 @@ def main():
         for line in sorted(set(bad)):
             print(f"{doc.relative_to(ROOT)}: {line}")
         failed += bool(bad)
-    print(f"{len(DOCS) - failed} passed, {failed} failed")
+    for line in workflows((ROOT / "README.md").read_text(), makefiles):
+        print(line)
+        failed += 1
+    print(f"{max(len(DOCS) - failed, 0)} passed, {failed} failed")
     return 1 if failed else 0
 
 

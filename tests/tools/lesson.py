@@ -4,7 +4,8 @@ and does the repaired framework pass?
 
   lesson.py broken [CH] [--case CASE]   each case must be REPRODUCED, each decoy REJECTED
   lesson.py fixed [CH] [--case CASE]    each case must be CLEAN
-  lesson.py diff [CH] [--case CASE]     what a repair changes
+  lesson.py diff [CH] [--case CASE]     what a repair changes; --count: in how many lines of code,
+                                        of which 30 may be
   lesson.py serve broken|fixed CH       the chapter's server, on $PORT or 8080; broken with
                                         --case CASE: with that defect alone
   lesson.py list
@@ -27,6 +28,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import manifest
@@ -55,11 +57,11 @@ def paint(code, text):
 # --- running one test ---
 
 def run_test(program, test, seconds, env, under, tool=()):
-    """(exit code or None, output, seconds); tool: a command in front of the program's"""
+    """(exit code or None, output, seconds); test None: all; tool: a command in front of it"""
     # timeout(1) behind our own limit: a test that hangs ends even if this process does not live
     # to end it. A session of its own, so that what the test started ends with it.
     cmd = ["timeout", "-s", "KILL", str(seconds + 5)]
-    cmd += [*(VALGRIND if under == "valgrind" else tool), str(program), test]
+    cmd += [*(VALGRIND if under == "valgrind" else tool), str(program), *([test] if test else [])]
     start = time.monotonic()
     p = subprocess.Popen(cmd, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -220,9 +222,19 @@ def report(job, verdicts, why, out, took):
           f"{job.note if good else why}", flush=True)
     if not good:
         print("\n".join("     | " + line for line in out.rstrip().splitlines()[-25:]), flush=True)
+    return result(job, verdicts, why, took)
+
+
+def result(job, verdicts, why, took):
+    verdict = next((v for v in verdicts if v not in GOOD), verdicts[0])
     return {"chapter": job.case.chapter, "case": job.case.name, "test": job.test,
-            "variant": job.variant, "verdict": verdict, "passed": good, "runs": len(verdicts),
+            "variant": job.variant, "verdict": verdict, "passed": verdict in GOOD, "runs": len(verdicts),
             "good": sum(v in GOOD for v in verdicts), "why": why, "seconds": round(took, 3)}
+
+
+def write_json(args, results):
+    if args.json:
+        pathlib.Path(args.json).write_text(json.dumps(results, indent=1) + "\n")
 
 
 def repeat(job, args, build, pool):
@@ -238,6 +250,7 @@ def check(args, side):
           flush=True)
     if not make(args, sorted({f"build/{args.flavour}/{j.target}" for j in jobs})):
         print(f"{paint('31', 'WRONG FAILURE')} it does not build\n0 passed, {len(jobs)} failed")
+        write_json(args, [result(j, ["WRONG FAILURE"], "it does not build", 0) for j in jobs])
         return 1
     errors = compare_symbols(cases, args, build) if side == "broken" else []
     for e in errors:
@@ -249,8 +262,7 @@ def check(args, side):
             bad = next((d for d in done if d[0] not in GOOD), done[0])
             results.append(report(job, [d[0] for d in done], bad[1], bad[2],
                                   max(d[3] for d in done)))
-    if args.json:
-        pathlib.Path(args.json).write_text(json.dumps(results, indent=1) + "\n")
+    write_json(args, results)
     passed = sum(r["passed"] for r in results)
     failed = len(results) - passed + len(errors)
     if any(r["verdict"] == "NOT REPRODUCED" for r in results):
@@ -259,25 +271,43 @@ def check(args, side):
     return 1 if failed else 0
 
 
-def code_lines(diff):
-    return sum(line[:1] in "+-" and not line.startswith(("+++", "---")) and
-               not re.match(r"^[+-]\s*(/?\*.*|//.*)?$", line) for line in diff.splitlines())
+def code_of(text):
+    """The lines of C that are more than comment and space."""
+    def keep(m):
+        return m.group(0) if m.group(0)[0] in "\"'" else " " + "\n" * m.group(0).count("\n")
+    text = re.sub(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|/\*.*?\*/|//[^\n]*', keep, text, flags=re.S)
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def changed_code(root, pair):
+    """How many lines of code one side has and the other has not."""
+    with tempfile.TemporaryDirectory() as tmp:
+        paths = []
+        for i, path in enumerate(pair):
+            paths.append(pathlib.Path(tmp) / str(i))
+            paths[-1].write_text("\n".join(code_of((root / path).read_text())) + "\n")
+        out = subprocess.run(["diff", *map(str, paths)], stdout=subprocess.PIPE, text=True).stdout
+    return sum(line[:1] in "<>" for line in out.splitlines())
 
 
 def diff(args):
-    worst = 0
+    passed = failed = 0
     for c in manifest.select(args.root, args.chapter, args.case):
         pair = [f"{c.chapter}/{side}/{c.unit_name}" for side in ("broken", "fixed")]
-        text = subprocess.run(["diff", "-u", *pair], cwd=args.root, stdout=subprocess.PIPE,
-                              text=True).stdout
+        text = "" if args.count else subprocess.run(["diff", "-u", *pair], cwd=args.root, text=True,
+                                                    stdout=subprocess.PIPE).stdout
         for line in text.splitlines():
             print(paint({"+": "32", "-": "31", "@": "36"}.get(line[:1], "0"), line))
-        n = code_lines(text)
-        worst = max(worst, n)
+        n = changed_code(args.root, pair)
+        passed, failed = passed + (0 < n <= MAX_DIFF), failed + (not 0 < n <= MAX_DIFF)
         print(f"{c.name}: {n} changed lines of code")
         if n > MAX_DIFF:
             print(f"{c.name}: more than {MAX_DIFF}: a case shows one thing", file=sys.stderr)
-    return 1 if worst > MAX_DIFF else 0
+        elif n == 0:
+            print(f"{c.name}: its broken unit is the repaired one", file=sys.stderr)
+    if args.count:
+        print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
 
 
 def serve(args):
@@ -303,6 +333,8 @@ def parse(argv):
         s = sub.add_parser(name)
         if name == "serve":
             s.add_argument("side", choices=("broken", "fixed"))
+        if name == "diff":
+            s.add_argument("--count", action="store_true", help="how many lines, and no more")
         s.add_argument("chapter", nargs="?")
         s.add_argument("--case")
         s.add_argument("--flavour", default=os.environ.get("FLAVOUR", "debug"))

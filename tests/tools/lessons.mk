@@ -5,6 +5,9 @@
 # build/F/chNN-x/test_T.decoy-D    the same, and decoys/D.c
 # build/F/chNN-x/test_T.only-U     only broken/U.c, and the later chapters' units
 # build/F/chNN-x/test_T.repair-N   the later chapters' units, and repairs/N.patch applied to its broken one
+# build/F/chNN-x/test_T.S1         the broken units of the chapters behind the first: the state S1
+# build/F/tests/common/test_T.S1   the same, of a test of common; test_T.S3 of the last of three is test_T
+# build/F/tests/common/test_T.only-chNN-x-U   only chNN-x/broken/U.c
 # build/F/chNN-x/server.broken, server.fixed
 # build/F/chNN-x/server.only-U     only broken/U.c, and the later chapters' units
 #
@@ -20,6 +23,25 @@ RACY := $(if $(filter tsan,$(FLAVOUR)),$(patsubst %/cases.ini,%,$(shell grep -l 
 units_of    = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/broken/*.c))
 units_after = $(foreach c,$(filter-out $(RACY),$(CHAPTERS)),$(if $(filter $(1),$(firstword $(sort $(1) $(c)))),$(if $(filter-out $(1),$(c)),$(call units_of,$(c)))))
 
+# Which units there are: when one is taken away, nothing is newer, and what had it is old.
+UNITS_LIST := $(B)/units
+.PHONY: look
+look:
+$(UNITS_LIST): look
+	@mkdir -p $(@D)
+	@echo '$(sort $(wildcard $(CHAPTERS:%=%/broken/*.c)))' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+# The state Sk has the broken units of the chapters from k + 1 on.
+STATES    = $(patsubst %,S%,0 $(foreach c,$(CHAPTERS),$(call number,$(c))))
+number    = $(patsubst 0%,%,$(patsubst ch%,%,$(firstword $(subst -, ,$(1)))))
+units_in  = $(foreach c,$(CHAPTERS),$(if $(filter $(1),$(call before,$(c))),$(call units_of,$(c))))
+# S0 and so on to the state in which the chapter is still broken.
+before    = S0 $(foreach c,$(CHAPTERS),$(if $(filter $(1),$(firstword $(sort $(1) $(c)))),,S$(call number,$(c))))
+# A test of common, and all that is linked of it over broken units: for what it alone needs.
+on_each_state = $(B)/tests/common/$(1) $(patsubst %,$(B)/tests/common/$(1).%,$(STATES) $(ALONE))
+ALONE    := $(foreach u,$(wildcard $(CHAPTERS:%=%/broken/*.c)),only-$(subst /broken/,-,$(u:.c=)))
+
 # Under these tools a unit's line is what it is about; an optimiser moves code away from its line.
 TO_THE_LINE := $(if $(filter tsan valgrind,$(FLAVOUR)),-O0)
 
@@ -29,28 +51,43 @@ define link
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(TEST_LIBS)
 endef
 
+define state_rules
+$(B)/tests/common/%.$(1): $(B)/tests/common/%.o $(call units_in,$(1)) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
+	$$(link)
+endef
+
+define state_of_chapter_rules
+$(B)/$(1)/test_%.$(2): $(B)/$(1)/test_%.o $(call units_in,$(2)) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
+	$$(link)
+endef
+
+define alone_rules
+$(B)/tests/common/%.only-$(1)-$(2): $(B)/tests/common/%.o $(B)/$(1)/broken/$(2).o $(TESTLIB_OBJS) $(LIB)
+	$$(link)
+endef
+
 define chapter_rules
 $(B)/$(1)/%.o: CPPFLAGS += $(CPPFLAGS_tests)
 $(B)/$(1)/broken/%.o $(B)/$(1)/decoys/%.o: CFLAGS += $(TO_THE_LINE)
-$(B)/$(1)/test_%.broken: $(B)/$(1)/test_%.o $(call units_of,$(1)) $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
+$(B)/$(1)/test_%.broken: $(B)/$(1)/test_%.o $(call units_of,$(1)) $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
 	$$(link)
-$(B)/$(1)/test_%.fixed: $(B)/$(1)/test_%.o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
+$(B)/$(1)/test_%.fixed: $(B)/$(1)/test_%.o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
 	$$(link)
-$(B)/$(1)/server.broken: $(B)/$(1)/server.o $(call units_of,$(1)) $(call units_after,$(1)) $(LIB)
+$(B)/$(1)/server.broken: $(B)/$(1)/server.o $(call units_of,$(1)) $(call units_after,$(1)) $(LIB) $(UNITS_LIST)
 	$$(link)
-$(B)/$(1)/server.only-%: $(B)/$(1)/server.o $(B)/$(1)/broken/%.o $(call units_after,$(1)) $(LIB)
+$(B)/$(1)/server.only-%: $(B)/$(1)/server.o $(B)/$(1)/broken/%.o $(call units_after,$(1)) $(LIB) $(UNITS_LIST)
 	$$(link)
-$(B)/$(1)/server.fixed: $(B)/$(1)/server.o $(call units_after,$(1)) $(LIB)
+$(B)/$(1)/server.fixed: $(B)/$(1)/server.o $(call units_after,$(1)) $(LIB) $(UNITS_LIST)
 	$$(link)
 endef
 
 define decoy_rules
-$(B)/$(1)/$(2).decoy-$(3): $(B)/$(1)/$(2).o $(B)/$(1)/decoys/$(3).o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
+$(B)/$(1)/$(2).decoy-$(3): $(B)/$(1)/$(2).o $(B)/$(1)/decoys/$(3).o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
 	$$(link)
 endef
 
 define only_rules
-$(B)/$(1)/$(2).only-$(3): $(B)/$(1)/$(2).o $(B)/$(1)/broken/$(3).o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
+$(B)/$(1)/$(2).only-$(3): $(B)/$(1)/$(2).o $(B)/$(1)/broken/$(3).o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
 	$$(link)
 endef
 
@@ -66,7 +103,7 @@ $(B)/$(1)/repairs/%.o: $(B)/$(1)/repairs/%.c
 endef
 
 define repaired_rules
-$(B)/$(1)/$(2).repair-%: $(B)/$(1)/$(2).o $(B)/$(1)/repairs/%.o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
+$(B)/$(1)/$(2).repair-%: $(B)/$(1)/$(2).o $(B)/$(1)/repairs/%.o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
 	$$(link)
 endef
 
@@ -76,6 +113,11 @@ $(foreach c,$(CHAPTERS),$(eval $(call repair_rules,$(c)))\
 $(foreach c,$(CHAPTERS),$(foreach t,$(basename $(notdir $(wildcard $(c)/test_*.c))),\
   $(foreach d,$(basename $(notdir $(wildcard $(c)/decoys/*.c))),$(eval $(call decoy_rules,$(c),$(t),$(d))))\
   $(foreach u,$(basename $(notdir $(wildcard $(c)/broken/*.c))),$(eval $(call only_rules,$(c),$(t),$(u))))))
+
+$(foreach s,$(STATES),$(eval $(call state_rules,$(s)))\
+  $(foreach c,$(CHAPTERS),$(eval $(call state_of_chapter_rules,$(c),$(s)))))
+$(foreach c,$(CHAPTERS),$(foreach u,$(basename $(notdir $(wildcard $(c)/broken/*.c))),\
+  $(eval $(call alone_rules,$(c),$(u)))))
 
 # What a chapter needs beside that.
 -include $(CHAPTERS:%=%/chapter.mk)

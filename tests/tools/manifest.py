@@ -8,6 +8,18 @@
     decoys     the names of files in decoys/, without .c
     NAME.signature, NAME.why     of each decoy; the first test is what rejects it
     seconds    what a test may take; 20 if it is not there
+    common     the tests of common that this defect makes fail as well (staircase.py); a line is
+               test_P:test_name, or several, and behind ": " why
+
+For the matrix of tools (matrix.py), what each of them is to see. TP is only what one reports here:
+
+    kind       a section of tests/tools/matrix.ini: why tools do not see defects of this kind
+    sites      where the defect is, or where what it leaves behind was made: places as below, one a
+               line; a place may be many lines. "census KIND" is something that is left over
+               and that the framework counts, "worker" a thing of one worker used from another.
+               Without it, the lines of `race`
+    fn.TOOL    why this tool does not see this case; it must be so
+    NAME.sites           of a decoy; without it those of the case, in the decoy
 
 A test program of a chapter that no case names belongs to the chapter as a whole: `make test`
 runs it over the repaired chapter.
@@ -39,7 +51,8 @@ import pathlib
 import re
 from dataclasses import dataclass, field
 
-KEYS = {"unit", "test", "symptom", "signature", "decoys", "seconds"}
+KEYS = {"unit", "test", "symptom", "signature", "decoys", "seconds", "common", "kind", "sites"}
+TOOLS = ("own", "memcheck", "helgrind", "drd", "tsan", "asan", "ubsan", "fanalyzer", "clang", "cppcheck")
 RACE_KEYS = {"race", "race.also", "race.one", "race.two", "race.tsan", "race.helgrind",
              "race.drd"}
 RACE_TOOLS = ("tsan", "helgrind", "drd")
@@ -96,6 +109,10 @@ class Case:
     seconds: int
     decoys: list = field(default_factory=list)
     race: RaceSpec = None
+    kind: str = ""
+    sites: dict = field(default_factory=dict)  # "broken" or a decoy: lines, or "census KIND"
+    fn: dict = field(default_factory=dict)     # a tool: why it does not see it
+    common: dict = field(default_factory=dict)  # test_P:test_name, and why it fails
 
     @property
     def unit_name(self):
@@ -127,11 +144,27 @@ def _check_regex(where, text):
         raise ManifestError(f"{where}: not a regular expression: {e}") from None
 
 
+def _seconds(where, text):
+    if not re.fullmatch(r"[1-9]\d*", text):
+        raise ManifestError(f"{where}: seconds is a number of them, not {text}")
+    return int(text)
+
+
+def _common(where, text):
+    out = {}
+    for line in text.strip().splitlines():
+        tests, _, why = line.partition(": ")
+        if not why.strip() or not all(re.fullmatch(r"test_\w+:\w+", t) for t in tests.split()):
+            raise ManifestError(f"{where}: common: not TESTS: WHY: {line.strip()}")
+        out.update(dict.fromkeys(tests.split(), why.strip()))
+    return out
+
+
 def _case(root, chapter, name, section):
     where = f"{chapter}/cases.ini [{name}]"
     decoys = section.get("decoys", "").split()
     needed = REQUIRED | {f"{d}.{k}" for d in decoys for k in ("signature", "why")}
-    known = KEYS | needed
+    known = KEYS | needed | {f"fn.{t}" for t in TOOLS} | {f"{d}.sites" for d in decoys}
     if "race" in section:
         needed |= {"race.one", "race.two", *(f"{d}.race" for d in decoys)}
         known |= RACE_KEYS | needed | {f"{d}.race.{k}" for d in decoys
@@ -156,12 +189,49 @@ def _case(root, chapter, name, section):
     if len(program) != 1:
         raise ManifestError(f"{where}: {tests[0]} is in {len(program)} of the chapter's test_*.c")
     case = Case(chapter, name, section["unit"], tests, signatures, section["symptom"],
-                program[0].stem, int(section.get("seconds", "20")),
-                [Decoy(d, section[f"{d}.signature"], section[f"{d}.why"]) for d in decoys])
+                program[0].stem, _seconds(where, section.get("seconds", "20")),
+                [Decoy(d, section[f"{d}.signature"], section[f"{d}.why"]) for d in decoys],
+                common=_common(where, section.get("common", "")))
     _check_files(root, where, case)
     if "race" in section:
         case.race = _race(root, where, case, section)
+    case.kind = section.get("kind", "")
+    case.fn = {t: section[f"fn.{t}"] for t in TOOLS if f"fn.{t}" in section}
+    case.sites = _sites(root, where, case, section)
     return case
+
+
+# --- where tools are to find it ---
+
+def _site_set(root, where, chapter, text):
+    out = set()
+    for line in text.strip().splitlines():
+        line = line.strip()
+        m = PLACE.fullmatch(line)
+        if m:
+            out |= _place(root, where, chapter, m, False).lines
+        elif re.fullmatch(r"census \w+|worker", line):
+            out.add(line)
+        else:
+            raise ManifestError(f"{where}: sites: not a place: {line}")
+    return out
+
+
+def _sites(root, where, case, section):
+    """Of each variant. A place in the broken unit is looked for in a decoy as well."""
+    sites, text = {}, section.get("sites", "")
+    for variant in ("broken", *(d.name for d in case.decoys)):
+        if text:
+            own = section.get(f"{variant}.sites") or (
+                text if variant == "broken" else
+                text.replace(f"broken/{case.unit_name}", f"decoys/{variant}.c"))
+            sites[variant] = _site_set(root, f"{where} {variant}", case.chapter, own)
+        elif case.race:
+            races = case.race.variants[variant]
+            sites[variant] = set().union(*(p.lines for pair in races.pairs for p in pair))
+        else:
+            sites[variant] = set()
+    return sites
 
 
 # --- the accesses that race ---
@@ -266,12 +336,23 @@ def load(root, chapter):
     without = [c.name for c in cases if c.race is None]
     if without and len(without) < len(cases):
         raise ManifestError(f"{chapter}/cases.ini: race is missing: {', '.join(without)}")
+    _check_strangers(root, chapter, cases)
     return cases
 
 
-def caseless(root):
+def _check_strangers(root, chapter, cases):
+    """What lies in broken/ is linked: nothing may be there that no case vouches for."""
+    named = {"broken": {c.unit_name for c in cases}, "fixed": {c.unit_name for c in cases},
+             "decoys": {f"{d.name}.c" for c in cases for d in c.decoys}}
+    for folder, names in named.items():
+        for path in sorted((root / chapter / folder).glob("*.c")):
+            if path.name not in names:
+                raise ManifestError(f"{chapter}/{folder}/{path.name} is no case's")
+
+
+def caseless(root, wanted=None):
     """The chapters' test programs that are no case's, as chNN-x/test_T: they only have to pass."""
-    for chapter in chapters(root):
+    for chapter in pick_chapters(root, wanted):
         of_cases = {c.program for c in load(root, chapter)}
         for path in sorted((root / chapter).glob("test_*.c")):
             if path.stem not in of_cases:

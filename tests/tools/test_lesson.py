@@ -7,6 +7,7 @@ Each check runs lesson.py as a person would and looks at what it says. A machine
 that called everything REPRODUCED would fail here.
 """
 
+import json
 import pathlib
 import re
 import subprocess
@@ -233,16 +234,48 @@ def census(check, tmp):
     root = make_root(tmp, {"reproduced": "return 1;"})
     p = subprocess.run([sys.executable, TOOLS / "census.py", "--root", root], text=True,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    check("no scenario at all", p.returncode == 2 and "no case here has a scenario" in p.stdout,
+    check("no scenario at all", p.returncode == 2 and "no case is measured" in p.stdout,
           p.stdout)
 
 
 def build_error(check, tmp):
     root = make_root(tmp, {"reproduced": "return 1"})
-    code, out = lesson(root, "broken")
+    code, out = lesson(root, "broken", "--json", str(root / "results"))
     check("a build error is the compiler's, and no reproduction",
           code == 1 and "error: expected" in out and "it does not build" in out
           and "\nREPRODUCED" not in out, out)
+    results = json.loads((root / "results").read_text())
+    check("and its JSON says so", [(r["verdict"], r["why"], r["passed"]) for r in results] ==
+          [("WRONG FAILURE", "it does not build", False)], str(results))
+
+
+def diffs(check, tmp):
+    """How many lines of code: no comment is one, and what only looks like one is."""
+    body = "int a = 0; int *out = &a;\n    /* as it\n     was */ a = 4;\n    // and more\n    {}\n    return 0;"
+    for what, broken, n in (("an assignment through a pointer", "*out = 3;", 1), ("a comment", "/* x */", 0),
+                            ("a string", 'if ("/*"[0] == 0) a = 1; /* */', 1)):
+        root = make_root(tmp, {"reproduced": body.format(broken)}, final=body.format(""))
+        code, out = lesson(root, "diff", "--count")
+        check(f"diff counts {what}: {n}", f"reproduced: {n} changed" in out and code == (n == 0), out)
+    root = make_root(tmp, {"reproduced": "int a = 0;\n" + "a++;\n" * 31 + "return a;"})
+    code, out = lesson(root, "diff", "--count")
+    check("a case that changes too much", code == 1 and "more than 30" in out and "0 passed, 1 failed" in out, out)
+
+
+def removed(check, tmp):
+    """What was linked over a unit is linked anew when that unit is gone."""
+    root = make_root(tmp, {"reproduced": "return 1;", "later": "return 1;"})
+    lesson(root, "broken")
+    for folder in ("broken", "fixed"):
+        (root / f"ch01-fake/{folder}/later.c").unlink()
+    ini = root / "ch01-fake/cases.ini"
+    ini.write_text(ini.read_text().split("[later]")[0])
+    code, out = lesson(root, "broken")
+    check("a unit is taken away", code == 0 and "1 passed, 0 failed" in out, out)
+    program = root / "build/debug/ch01-fake/test_fake.broken"
+    said = subprocess.run([program, "test_later"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True).stdout
+    check("and is linked no more", "[       OK ] test_later" in said, said)
 
 
 def manifests(check, tmp):
@@ -251,12 +284,21 @@ def manifests(check, tmp):
             ("a key too few", "symptom = fake\n", "", "symptom is missing"),
             ("a signature that is none", "value 1$", "value (1$", "not a regular expression"),
             ("a unit that is not there", "web/reproduced.c", "web/x.c", "x.c is not there"),
+            ("seconds that are none", "seconds = 1", "seconds = abc", "seconds is a number of them, not abc"),
+            ("a test of common without a reason", "seconds = 1", "common = test_x:test_y",
+             "common: not TESTS: WHY"),
             ("a test that is not there", "test_reproduced", "test_nix", "is in 0 of")):
         root = make_root(tmp, {"reproduced": "return 1;"})
         ini = root / "ch01-fake/cases.ini"
         ini.write_text(ini.read_text().replace(old, new))
         code, out = lesson(root, "broken")
         check(f"manifest: {what}", code == 2 and words in out, out)
+    for folder in ("broken", "decoys"):
+        root = make_root(tmp, {"reproduced": "return 1;"})
+        (root / f"ch01-fake/{folder}/stray.c").write_text(unit("stray", "return 0;"))
+        code, out = lesson(root, "broken")
+        check(f"manifest: a file in {folder}/ that no case names",
+              code == 2 and f"ch01-fake/{folder}/stray.c is no case's" in out, out)
     root = make_root(tmp, {"reproduced": "return 1;"})
     (root / "ch01-fake/fixed/reproduced.c").unlink()
     (root / "ch01-fake/fixed/reproduced.c").write_text(unit("reproduced", "return 0;"))
@@ -267,7 +309,8 @@ def manifests(check, tmp):
 def main():
     check, start = Checks(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gee-lesson-") as tmp:
-        for part in (outcomes, caseless, not_clean, staircase, symbols, census, build_error, manifests):
+        for part in (outcomes, caseless, not_clean, staircase, symbols, census, build_error,
+                     diffs, removed, manifests):
             part(check, tmp)
     print(f"{time.monotonic() - start:.0f} s")
     print(f"{check.passed} passed, {check.failed} failed")
