@@ -395,21 +395,20 @@ static void test_names_are_taken_once(void **state) {
     assert_int_equal(gee_html_compile(NULL), UV_ENOMEM);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values_and_fields),
-        cmocka_unit_test(test_space_and_comments),
-        cmocka_unit_test(test_conditions),
-        cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_functions_and_pipelines),
-        cmocka_unit_test(test_templates_call_each_other),
-        cmocka_unit_test(test_mistakes_of_the_language_are_found_at_load),
-        cmocka_unit_test(test_mistakes_in_the_data_fail_the_page),
-        cmocka_unit_test(test_a_page_is_bounded),
-        cmocka_unit_test(test_a_page_that_writes_nothing_is_bounded),
-        cmocka_unit_test(test_values_in_a_script_nest_so_deep),
-        cmocka_unit_test_setup_teardown(test_files_are_templates, made_dir, removed_dir),
-        cmocka_unit_test_setup_teardown(test_names_are_taken_once, made_dir, removed_dir),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_values_and_fields),
+    cmocka_unit_test(test_space_and_comments),
+    cmocka_unit_test(test_conditions),
+    cmocka_unit_test(test_ranges),
+    cmocka_unit_test(test_functions_and_pipelines),
+    cmocka_unit_test(test_templates_call_each_other),
+    cmocka_unit_test(test_mistakes_of_the_language_are_found_at_load),
+    cmocka_unit_test(test_mistakes_in_the_data_fail_the_page),
+    cmocka_unit_test(test_a_page_is_bounded),
+    cmocka_unit_test(test_a_page_that_writes_nothing_is_bounded),
+    cmocka_unit_test(test_values_in_a_script_nest_so_deep),
+    cmocka_unit_test_setup_teardown(test_files_are_templates, made_dir, removed_dir),
+    cmocka_unit_test_setup_teardown(test_names_are_taken_once, made_dir, removed_dir),
+};
+
+T_MAIN(tests)

@@ -325,17 +325,16 @@ static void test_a_part_need_not_be_a_page(void **state) {
     gee_html_free(h);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text_is_escaped),
-        cmocka_unit_test(test_attributes_are_escaped),
-        cmocka_unit_test(test_only_schemes_that_lead_somewhere),
-        cmocka_unit_test(test_urls_are_escaped),
-        cmocka_unit_test(test_scripts_get_values),
-        cmocka_unit_test(test_scripts_get_json),
-        cmocka_unit_test(test_css_gets_words),
-        cmocka_unit_test(test_places_without_an_escaping_are_refused),
-        cmocka_unit_test(test_a_part_need_not_be_a_page),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_text_is_escaped),
+    cmocka_unit_test(test_attributes_are_escaped),
+    cmocka_unit_test(test_only_schemes_that_lead_somewhere),
+    cmocka_unit_test(test_urls_are_escaped),
+    cmocka_unit_test(test_scripts_get_values),
+    cmocka_unit_test(test_scripts_get_json),
+    cmocka_unit_test(test_css_gets_words),
+    cmocka_unit_test(test_places_without_an_escaping_are_refused),
+    cmocka_unit_test(test_a_part_need_not_be_a_page),
+};
+
+T_MAIN(tests)

@@ -92,6 +92,10 @@ def own_reports(root, out):
                                   [f"census {k}" for k in re.findall(r"(\w+) \+\d", m[2])]))
         elif re.match(r"gee: .* is used from ", line):
             reports.append(Report(line[5:], ["worker"]))
+        elif re.match(r"gee: left over: \w+ handle ", line):
+            reports.append(Report(re.sub(r"0x\w+ ", "", line[5:]), ["census handles"]))
+        elif re.match(r"  task \d+ \".*\" ", line):
+            reports.append(Report("stays: " + line.split('"')[1], places_in(line)))
         m = re.match(r"census: \w+((?: \w+ -?\d+ -?\d+)+)$", line)
         left = [(k, int(n)) for k, n in re.findall(r"(\w+) -?\d+ (-?\d+)", m[1])] if m else []
         left = [(k, n) for k, n in left if n > 0]

@@ -299,6 +299,7 @@ def main(argv):
     p.add_argument("--root", type=pathlib.Path, default=lesson.ROOT)
     args = p.parse_args(argv)
     args.root, args.flavour = args.root.resolve(), FLAVOUR
+    os.chdir(args.root)  # where the tests find their files
     try:
         return alone(args) if args.alone else staircase(args)
     except ManifestError as e:
