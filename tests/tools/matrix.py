@@ -98,9 +98,10 @@ def judge(reports, sites, variant, code, out, test, seconds):
     """(verdict, why) of a run, or of a reading (then test is None)."""
     said = "; ".join(sorted({str(r) for r in reports}))[:300]
     if variant != "fixed":
-        mine = [r for r in reports if any(p in sites for p in r.places)]
-        if mine:
-            return "TP", str(mine[0])
+        for r in reports:
+            at = next((p for p in r.places if p in sites), None)
+            if at:  # which of its frames it is, too
+                return "TP", f"{r.text} at {at[0]}:{at[1]}" if isinstance(at, tuple) else r.text
     if code is None:
         return "time-out", f"after {seconds} s"
     if test and (code < 0 or "'impossible' happened" in out or lesson.SIGNAL.search(out)):

@@ -90,8 +90,8 @@ def own_reports(root, out):
         elif m:
             reports.append(Report("left over: " + m[2],
                                   [f"census {k}" for k in re.findall(r"(\w+) \+\d", m[2])]))
-        elif re.match(r"gee: .* is used from ", line):
-            reports.append(Report(line[5:], ["worker"]))
+        elif re.search(r"\ba [\w ]+ of worker \d+ is used from ", line):  # or of a child, told by the test
+            reports.append(Report(re.search(r"\ba [\w ]+ of worker \d+ is used from .*", line)[0], ["worker"]))
         elif re.match(r"gee: left over: \w+ handle ", line):
             reports.append(Report(re.sub(r"0x\w+ ", "", line[5:]), ["census handles"]))
         elif re.match(r"  task \d+ \".*\" ", line):
@@ -131,7 +131,8 @@ def memcheck_reports(root, out):
         places = frames(root, lines[i + 1:i + 40], race.VG_FRAME)
         if fd and not places:
             continue  # inherited
-        text = (f"{lost[1]} blocks {lost[2]} lost" if lost else bad[1] if bad else f"open at the end: {fd[1]}")
+        text = (f"{lost[1]} blocks {lost[2]} lost" if lost else bad[1] if bad else
+                "open at the end: " + re.sub("^/tmp/.*", "/tmp/...", fd[1]))
         reports.append(Report(text, places))
     return reports
 
