@@ -264,12 +264,18 @@ def reasons(path):
     return kinds
 
 
-def reason_of(row, case, generic):
-    """Why this tool sees nothing here."""
+def reason_and_key(row, case, generic):
+    """Why this tool sees nothing here, and which entry says so."""
     races = case.race.variants.get(row["variant"]) if case.race else None
     if races and races.none and row["tool"] in tools.RACE_TOOLS:
-        return races.none
-    return case.fn.get(row["tool"]) or generic.get(case.kind, {}).get(row["tool"], "")
+        return races.none, None
+    if row["tool"] in case.fn:
+        return case.fn[row["tool"]], (case.name, row["tool"])
+    return generic.get(case.kind, {}).get(row["tool"], ""), (case.kind, row["tool"])
+
+
+def reason_of(row, case, generic):
+    return reason_and_key(row, case, generic)[0]
 
 
 def errors_in(rows, cases, generic, whole):
@@ -279,8 +285,9 @@ def errors_in(rows, cases, generic, whole):
         case = by_name[row["chapter"], row["case"]]
         title = f"{row['case']}, {row['variant']}, {row['tool']}"
         if row["verdict"] == "FN":
-            used |= {(case.name, row["tool"]), (case.kind, row["tool"])}
-            if not reason_of(row, case, generic):
+            why, key = reason_and_key(row, case, generic)
+            used.add(key)
+            if not why:
                 out.append(f"{title}: FN, and no reason is given for it")
         elif row["verdict"] in ("crash", "time-out", "not run", "failed"):
             out.append(f"{title}: {row['verdict']}: {row['why']}")

@@ -122,7 +122,8 @@ def unit(tally, flavour):
                time.monotonic() - start, f"slowest: {slow[0]} {slow[3]:.1f} s")
 
 
-def command(tally, name, cmd, seconds=900, needs=None):
+def command(tally, name, cmd, seconds=900, needs=None, shown=()):
+    """shown: lines that it has to print, since a document says so."""
     if needs and shutil.which(needs) is None:
         tally.skip(name, f"{needs} is not installed")
         return
@@ -135,6 +136,10 @@ def command(tally, name, cmd, seconds=900, needs=None):
         failed, note = failed + 1, f"out of time after {seconds} s"
     elif (rc != 0 and failed == 0) or not totals:
         failed, note = failed + 1, f"exit code {rc}"
+    missing = [line for line in shown if line not in out.splitlines()]
+    if missing:
+        failed, note = failed + len(missing), f"a document shows, and it does not say: {missing}"
+    passed += len(shown) - len(missing)
     if failed:
         tail(out)
     tally.line(name, passed, failed, time.monotonic() - start, note)
@@ -215,10 +220,18 @@ def scripts(tally):
                    time.monotonic() - start, f"not said: {missing}" if missing else "")
 
 
+def shown_of(script):
+    """The lines that the chapter's documents show of a script's output."""
+    for path in sorted((ROOT / script).parent.glob("*.md")):
+        for block in re.findall(rf"^\$ {re.escape(script)}\n(.*?)^```", path.read_text(), re.M | re.S):
+            yield from (line for line in block.splitlines() if line.strip() != "...")
+
+
 def races(tally):
     """What the tools say of the races, and on which line: by the scripts that a learner calls."""
     for tool, needs in (("tsan", "clang"), ("helgrind", "valgrind"), ("drd", "valgrind")):
-        command(tally, f"ch03-races/{tool}.sh", ["sh", f"ch03-races/{tool}.sh"], needs=needs)
+        script = f"ch03-races/{tool}.sh"
+        command(tally, script, ["sh", script], needs=needs, shown=list(shown_of(script)))
 
 
 def browser(tally):
