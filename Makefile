@@ -118,7 +118,7 @@ census:
 bench:
 	@$(DEPS) bench
 	@$(AGAIN) -j $(shell nproc) FLAVOUR=release bench-programs
-	@python3 tests/bench/bench.py
+	@python3 tests/bench/bench.py $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 test-browser:
 	@$(DEPS) check browser
@@ -163,7 +163,8 @@ help:
 	@echo 'make transcripts    what the lessons show of a terminal, renewed from runs'
 	@echo 'make onion          the picture of a chain, drawn anew from a request'
 	@echo 'make fuzz FUZZ_S=60     libFuzzer over a server in simulation, for so many seconds'
-	@echo 'make bench          CPU a request against a bare libuv server, and bytes a stream'
+	@echo 'make bench          what a request, a stream, a task cost, beside nginx, h2o, Go and others:'
+	@echo '                      docs/performance.md; ONLY=hello,micro ROUNDS=3: some of it'
 	@echo 'make test-browser   an EventSource in headless Chromium (installs Chromium)'
 	@echo 'make install        headers, libgee.a, libgee.so, gee.pc, man pages; DESTDIR, PREFIX=/usr/local'
 	@echo 'make man            the reference as man pages, under build/man: man -M build/man gee'

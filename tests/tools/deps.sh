@@ -20,7 +20,7 @@ packages_of() {
     test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck ?linux-perf ?gdb ?libsqlite3-dev ?mandoc ?gnuplot-nox" ;;
     clang) echo "clang CLANG_RT" ;;
     valgrind) echo "valgrind" ;;
-    bench) echo "$(packages_of build) python3 ?wrk ?valgrind" ;;
+    bench) echo "$(packages_of build) python3 ?wrk ?valgrind ?nginx-light ?h2o ?libmicrohttpd-dev ?golang-go ?golang-github-gin-gonic-gin-dev ?nodejs" ;;
     stores) echo "$(packages_of build) python3 ?gnuplot-nox" ;;
     browser) echo "chromium" ;;
     cleanroom) echo "debootstrap" ;;
