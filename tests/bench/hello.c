@@ -1,6 +1,5 @@
 /* What is measured: a route with a parameter behind two middlewares; and parked streams. */
 #include "gee/gee.h"
-#include "trace/trace.h"
 #include <stdlib.h>
 
 static unsigned long requests;
@@ -49,7 +48,7 @@ int main(void) {
     gee_group *root = gee_root(e);
     gee_GET(root, "/events", events);
     gee_debug_routes(root);
-    gee_GET(root, "/debug/pprof/trace", gee_trace_page);
+    gee_pprof_routes(root, NULL);
     gee_group *limited = gee_group_new(root, "/limited");
     gee_use_timeout_with(limited, &(gee_timeout_options){.ms = 1000, .log_fd = -1});
     gee_GET(limited, "/hangs", hangs);

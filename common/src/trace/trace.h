@@ -2,7 +2,6 @@
 #ifndef GEE_TRACE_TRACE_H
 #define GEE_TRACE_TRACE_H
 
-#include "gee/req.h"
 #include "gee/trace.h"
 #include "trace/recorder.h"
 
@@ -18,8 +17,5 @@ struct gee_trace {
     size_t at;     /* which of them */
     uint64_t flow; /* the number of the latest one */
 };
-
-/* page.c: ?seconds=, and ?kib= of a worker's ring. */
-void gee_trace_page(gee_req *req);
 
 #endif
