@@ -40,7 +40,7 @@ CFLAGS  := $(CFLAGS_common) $(OPT_$(FLAVOUR))
 LDFLAGS := $(filter -fsanitize=%,$(OPT_$(FLAVOUR)))
 
 # What carries tasks is not instrumented for TSan: see common/src/base/tools.h.
-TSAN_CARRIERS := base runtime ctx sync http
+TSAN_CARRIERS := base runtime ctx sync http trace
 ifeq ($(FLAVOUR),tsan)
 CPPFLAGS += -DGEE_TSAN
 $(foreach l,$(TSAN_CARRIERS),$(eval $(B)/common/src/$(l)/%.o: CFLAGS += -fno-sanitize=thread))

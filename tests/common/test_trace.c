@@ -182,7 +182,7 @@ static void names_body(gee_ctx *ctx, void *arg) {
                                       "cut \xc3",     "\xed\xa0\x80", ""};
     static const char *const shown[] = {"\"quoted\\\"", "line\n\x01", "\xc3\xa4",
                                         "cut ?",        "???",        ""};
-    char name[32];
+    static char names[4700][32];
     gee_trace *t;
     (void)arg;
     T_RC(gee_trace_start(4 * 1024 * 1024, &t), 0);
@@ -190,8 +190,8 @@ static void names_body(gee_ctx *ctx, void *arg) {
         gee_go(ctx, named, (void *)odd[i]);
     gee_sleep(ctx, 1);
     for (int i = 0; i < 4700; i++) {
-        snprintf(name, sizeof(name), "%s/%d", i < 3500 ? "GET /users" : "no path", i);
-        gee_go(ctx, named, name);
+        snprintf(names[i], sizeof(names[i]), "%s/%d", i < 3500 ? "GET /users" : "no path", i);
+        gee_go(ctx, named, names[i]);
         gee_sleep(ctx, 1);
     }
     json_t *trace = taken(ctx, t);

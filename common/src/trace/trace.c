@@ -2,7 +2,6 @@
  */
 #include "trace/trace.h"
 #include "base/count.h"
-#include "base/tools.h"
 #include "sync/waitq.h"
 #include <stdlib.h>
 
@@ -19,15 +18,9 @@ struct ask {
     gee_waitgroup *all_in;
 };
 
-static void answer(struct ask *a) {
-    gee_tsan_ignore_begin();
-    a->fn(a->recorder, a->worker);
-    gee_tsan_ignore_end();
-}
-
-static void answer_posted(gee_work *work) {
+static void answer(gee_work *work) {
     struct ask *a = gee_container(work, struct ask, work);
-    answer(a);
+    a->fn(a->recorder, a->worker);
     gee_waitgroup_done(a->all_in);
 }
 
@@ -35,12 +28,11 @@ static void on_each_worker(gee_trace *t, recorder_fn fn) {
     gee_runtime *rt = gee_runtime_current();
     struct ask asks[GEE_MAX_WORKERS];
     gee_waitgroup all_in = GEE_DONE_BY_CALLBACKS;
-    gee_waitgroup_add(&all_in, t->n - 1);
+    gee_waitgroup_add(&all_in, t->n);
     for (int i = 0; i < t->n; i++) {
-        asks[i] =
-            (struct ask){{.fn = answer_posted}, fn, t->recorders[i], &rt->workers[i], &all_in};
+        asks[i] = (struct ask){{.fn = answer}, fn, t->recorders[i], &rt->workers[i], &all_in};
         if (asks[i].worker == gee_worker_self())
-            answer(&asks[i]);
+            answer(&asks[i].work);
         else
             gee_post(asks[i].worker, &asks[i].work);
     }
