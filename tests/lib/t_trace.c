@@ -11,7 +11,8 @@ char *t_trace_text(gee_trace *t, size_t *n) {
     do {
         if (cap - len < GEE_TRACE_PIECE + 1) {
             cap = 2 * cap + 4 * GEE_TRACE_PIECE;
-            text = realloc(text, cap);
+            char *longer = realloc(text, cap);
+            text = longer;
         }
         got = gee_trace_read(t, text + len, cap - len - 1);
         len += got;

@@ -163,7 +163,7 @@ def leaks(server, results):
     for name, url in (("nobody is there", "http://127.0.0.1:1"), ("no such page", server.url + "/x")):
         rc, out, err = join(url, "--seconds", "1")
         results.append((f"make leaks: {name}: said, and exit code 2",
-                        rc == 2 and not out and "trace_join.py: http" in err))
+                        rc == 2 and not out and err.startswith("trace_join.py: http")))
 
 
 def traces():

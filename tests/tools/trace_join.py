@@ -156,6 +156,7 @@ def read(args):
     url = args.url.rstrip("/")
     if "://" not in url:
         url = "http://" + url
+    fetch(f"{url}/debug/pprof/goroutine?debug=2", 0)  # so that a wrong URL is told at once
     print(f"recording {args.seconds} s, and then {args.wait:g} s for what ends by itself ...",
           file=sys.stderr, flush=True)
     trace = fetch(f"{url}/debug/pprof/trace?seconds={args.seconds}", args.seconds)
