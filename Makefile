@@ -41,7 +41,7 @@ CFLAGS  := $(CFLAGS_common) $(OPT_$(FLAVOUR))
 LDFLAGS := $(filter -fsanitize=%,$(OPT_$(FLAVOUR)))
 
 # What carries tasks is not instrumented for TSan: see common/src/base/tools.h.
-TSAN_CARRIERS := base runtime ctx sync http
+TSAN_CARRIERS := base runtime ctx sync http trace
 ifeq ($(FLAVOUR),tsan)
 CPPFLAGS += -DGEE_TSAN
 $(foreach l,$(TSAN_CARRIERS),$(eval $(B)/common/src/$(l)/%.o: CFLAGS += -fno-sanitize=thread))
@@ -120,6 +120,17 @@ bench:
 	@$(AGAIN) -j $(shell nproc) FLAVOUR=release bench-programs
 	@python3 tests/bench/bench.py $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
+.PHONY: leaks test-readers
+leaks:
+	@python3 tests/tools/trace_join.py $(if $(URL),'$(URL)',--help) \
+	    $(if $(SECONDS),--seconds $(SECONDS)) || [ $$? -eq 1 ]
+
+test-readers:
+	@$(DEPS) check readers
+	@$(AGAIN) -j $(shell nproc) FLAVOUR=debug build/debug/ch04-pprof/server.fixed
+	@npm install --prefix build/readers --no-audit --no-fund --ignore-scripts --silent speedscope@1.25.0
+	@python3 tests/tools/trace.py --readers
+
 test-browser:
 	@$(DEPS) check browser
 	@$(AGAIN) -j $(shell nproc) examples
@@ -166,6 +177,9 @@ help:
 	@echo 'make bench          what a request, a stream, a task cost, beside nginx, h2o, Go and others:'
 	@echo '                      docs/performance.md; ONLY=hello,micro ROUNDS=3: some of it'
 	@echo 'make test-browser   an EventSource in headless Chromium (installs Chromium)'
+	@echo 'make leaks URL=http://localhost:8080     the tasks that start and do not finish, in a trace of'
+	@echo '                      SECONDS=5 joined with a snapshot, and the paths of their creation'
+	@echo 'make test-readers   speedscope, in headless Chromium, opens a trace (installs both)'
 	@echo 'make install        headers, libgee.a, libgee.so, gee.pc, man pages; DESTDIR, PREFIX=/usr/local'
 	@echo 'make man            the reference as man pages, under build/man: man -M build/man gee'
 	@echo 'make uninstall      the same variables as install was given'

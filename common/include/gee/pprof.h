@@ -6,6 +6,8 @@
  *
  *   goroutine, task  the stacks of all tasks, with who started each
  *   taskleak         those that nothing will ever end (gee_leakcheck)
+ *   trace            what the tasks did in ?seconds=1 (gee/trace.h), of each worker the latest
+ *                    ?kib=16384; 409 while another one is recorded
  *   cmdline, symbol  the program's command line; names of addresses
  *
  * ?debug=1 is the same as text; of tasks ?debug=2 is a traceback for each. ?seconds=30 is what

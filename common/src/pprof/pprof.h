@@ -61,6 +61,9 @@ extern const gee_prof_row gee_prof_rows[];
 /* Of that name; NULL: there is none. */
 const gee_prof_kind *gee_prof_kind_find(const char *name);
 
+/* trace.c */
+void gee_prof_trace_page(gee_req *req);
+
 /* index.c: the pages that are no profiles. */
 void gee_prof_index_page(gee_req *req);
 void gee_prof_cmdline_page(gee_req *req);
