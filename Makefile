@@ -9,7 +9,7 @@ B       := build/$(FLAVOUR)
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
         -Wpointer-arith -Werror
 CPPFLAGS += -D_GNU_SOURCE -Icommon/include -Icommon/src
-CFLAGS_common := -std=c11 -g -fno-omit-frame-pointer -fstack-clash-protection $(WARN)
+CFLAGS_common := -std=c11 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -fstack-clash-protection $(WARN)
 
 CC_release  := gcc
 CC_clang    := clang
@@ -20,12 +20,13 @@ CC_valgrind := gcc
 CC_fuzz     := clang
 
 OPT_release  := -O2
-OPT_clang    := -O2
+# clang leaves out the table by which a line is found for an address.
+OPT_clang    := -O2 -gdwarf-aranges
 OPT_debug    := -O0
 OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-OPT_tsan     := -O1 -fsanitize=thread
+OPT_tsan     := -O1 -gdwarf-aranges -fsanitize=thread
 OPT_valgrind := -O1 -DGEE_VALGRIND
-OPT_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+OPT_fuzz     := -O1 -gdwarf-aranges -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 FLAVOURS := release clang debug asan tsan valgrind fuzz
 ifeq ($(filter $(FLAVOUR),$(FLAVOURS)),)
