@@ -276,6 +276,8 @@ static int begin(int hz) {
 int gee_cpu_start(int hz) {
     if (hz < 1 || hz > GEE_CPU_MAX_HZ)
         return UV_EINVAL;
+    if (!GEE_CPU_KNOWN)
+        return UV_ENOTSUP;
     uv_once(&cpu.once, init_once);
     uv_mutex_lock(&cpu.lock);
     int rc = cpu.pid != 0 ? UV_EALREADY : gee_sampler_watch();

@@ -15,6 +15,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Where the registers of an interrupted instruction are known. */
+#if defined(__x86_64__) || defined(__aarch64__)
+enum { GEE_CPU_KNOWN = 1 };
+#else
+enum { GEE_CPU_KNOWN = 0 };
+#endif
+
 enum { GEE_CPU_FRAMES = 64, GEE_CPU_HZ = 100, GEE_CPU_MAX_HZ = 1000 };
 
 /* --- cpu.c --- */
@@ -61,7 +68,7 @@ void gee_cpu_free(gee_cpu_profile *p);
 /* Threads have slots: their numbers. */
 enum { GEE_SAMPLER_SLOTS = 256 };
 
-/* Puts the handler in place, for good. 0, UV_EBUSY or UV_ENOTSUP, as above. */
+/* Puts the handler in place, for good. 0 or UV_EBUSY, as above. */
 int gee_sampler_watch(void);
 
 /* Makes room for the samples of a thread, before it has its timer; *value is for the timer's

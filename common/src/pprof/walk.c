@@ -8,10 +8,11 @@
  *
  * A function without a frame pointer (in libc, say) costs its caller: the register is still that
  * of the caller, whose own return address is then the next that is found. If it holds something
- * else altogether, the walk ends where that points, or one wrong frame later.
+ * else altogether, the walk ends there.
  */
 #include "base/tools.h"
 #include "pprof/cpu.h"
+#include "pprof/stack.h"
 #include "runtime/thread.h"
 #include "runtime/worker.h"
 #include <string.h>
@@ -34,31 +35,6 @@ GEE_TSAN_CARRIER static registers interrupted(const ucontext_t *uc) {
 #endif
 }
 
-/* It may be a red zone of ASan's, or a word that memcheck has never seen written. */
-__attribute__((no_sanitize("address", "thread"))) static uintptr_t word_at(uintptr_t at) {
-    uintptr_t word = *(const volatile uintptr_t *)at;
-    gee_vg_defined(&word, sizeof(word));
-    return word;
-}
-
-/*
- * A frame is two words, on each processor that we know: the caller's frame, and where to return.
- * That is one behind the call. The outermost frame was called by nobody on this stack.
- */
-GEE_TSAN_CARRIER static void walk(gee_cpu_stack *out, registers r, uintptr_t end) {
-    enum { FRAME = 2 * sizeof(uintptr_t) };
-    uintptr_t at = r.sp, fp = r.fp;
-    while (out->nframes < GEE_CPU_FRAMES && fp >= at && fp <= end - FRAME &&
-           fp % sizeof(uintptr_t) == 0) {
-        uintptr_t caller = word_at(fp), to = word_at(fp + sizeof(uintptr_t));
-        if (caller <= fp || caller >= end || to == 0)
-            return;
-        out->frames[out->nframes++] = to - 1;
-        at = fp + FRAME; /* the callers are above: so it ends */
-        fp = caller;
-    }
-}
-
 static bool is_within(uintptr_t sp, uintptr_t low, uintptr_t high) {
     return sp >= low && sp < high;
 }
@@ -69,6 +45,11 @@ GEE_TSAN_CARRIER static void say_whose(gee_cpu_stack *out, uint64_t task, gee_si
     out->created_at = created_at;
     memcpy(out->name, name, sizeof(out->name));
     out->name[sizeof(out->name) - 1] = '\0'; /* it may have been interrupted while it was set */
+}
+
+GEE_TSAN_CARRIER static void walk(gee_cpu_stack *out, const registers *r, uintptr_t end) {
+    /* It takes return addresses; this is the very instruction. */
+    out->nframes = gee_prof_walk(r->pc + 1, r->fp, r->sp, end, out->frames, GEE_CPU_FRAMES);
 }
 
 GEE_TSAN_CARRIER void gee_cpu_walk(const void *ucontext, gee_cpu_stack *out) {
@@ -88,7 +69,7 @@ GEE_TSAN_CARRIER void gee_cpu_walk(const void *ucontext, gee_cpu_stack *out) {
         say_whose(out, self->task, self->created_at, self->name);
     if (t &&
         is_within(r.sp, (uintptr_t)gee_stack_low(&t->stack), (uintptr_t)gee_stack_top(&t->stack)))
-        walk(out, r, (uintptr_t)gee_stack_top(&t->stack));
+        walk(out, &r, (uintptr_t)gee_stack_top(&t->stack));
     else if (is_within(r.sp, self->stack_low, self->stack_high))
-        walk(out, r, self->stack_high);
+        walk(out, &r, self->stack_high);
 }
