@@ -38,15 +38,14 @@ static struct slot {
 /* --- in the handler, which is the thread's and no task's: for TSan its tasks are threads --- */
 
 GEE_TSAN_CARRIER static void take(struct slot *s, uint64_t periods, const void *ucontext) {
-    unsigned head = atomic_load_explicit(&s->head, memory_order_relaxed);
-    if (head - atomic_load_explicit(&s->tail, memory_order_acquire) == RING) {
-        atomic_fetch_add_explicit(&s->dropped, periods, memory_order_relaxed);
+    sample *one = s->head - s->tail == RING ? NULL : &s->ring[s->head % RING];
+    if (one == NULL) {
+        s->dropped += periods;
         return;
     }
-    sample *one = &s->ring[head % RING];
     one->periods = periods;
     gee_cpu_walk(ucontext, &one->stack);
-    atomic_store_explicit(&s->head, head + 1, memory_order_release);
+    s->head++;
 }
 
 GEE_TSAN_CARRIER static void on_prof(int signum, siginfo_t *info, void *ucontext) {
@@ -56,10 +55,10 @@ GEE_TSAN_CARRIER static void on_prof(int signum, siginfo_t *info, void *ucontext
     int before = errno;
     uintptr_t value = (uintptr_t)info->si_value.sival_ptr;
     struct slot *s = &slots[value % GEE_SAMPLER_SLOTS];
-    atomic_fetch_add(&s->inside, 1);
-    if (atomic_load(&s->tid) == (int)(value / GEE_SAMPLER_SLOTS))
+    s->inside++;
+    if (s->tid == (int)(value / GEE_SAMPLER_SLOTS))
         take(s, 1 + (uint64_t)info->si_overrun, ucontext);
-    atomic_fetch_sub(&s->inside, 1);
+    s->inside--;
     errno = before;
 }
 
@@ -84,7 +83,7 @@ int gee_sampler_open(int slot, int tid, union sigval *value) {
     s->ring = malloc(RING * sizeof(*s->ring));
     if (s->ring == NULL)
         return UV_ENOMEM;
-    s->head = s->tail = 0;
+    s->tail = s->head;
     s->dropped = 0;
     value->sival_ptr = (void *)((uintptr_t)tid * GEE_SAMPLER_SLOTS + (uintptr_t)slot);
     s->tid = tid;
@@ -102,18 +101,16 @@ void gee_sampler_close(int slot) {
 
 void gee_sampler_forked(void) {
     for (int i = 0; i < GEE_SAMPLER_SLOTS; i++) {
-        free(slots[i].ring);
-        slots[i] = (struct slot){0};
+        slots[i].inside = 0;
+        gee_sampler_close(i);
     }
 }
 
 uint64_t gee_sampler_read(int slot, gee_sampler_fn *fn, void *arg) {
     struct slot *s = &slots[slot];
-    unsigned tail = atomic_load_explicit(&s->tail, memory_order_relaxed);
-    while (tail != atomic_load_explicit(&s->head, memory_order_acquire)) {
-        const sample *one = &s->ring[tail % RING];
+    for (; s->tail != s->head; s->tail++) {
+        const sample *one = &s->ring[s->tail % RING];
         fn(&one->stack, one->periods, arg);
-        atomic_store_explicit(&s->tail, ++tail, memory_order_release);
     }
-    return atomic_exchange_explicit(&s->dropped, 0, memory_order_relaxed);
+    return atomic_exchange(&s->dropped, 0);
 }
