@@ -206,6 +206,7 @@ static void look(void) {
 
 static void run(void *arg) {
     (void)arg;
+    pthread_setname_np(pthread_self(), "gee profile");
     uv_mutex_lock(&cpu.lock);
     while (!cpu.stop) {
         uv_mutex_unlock(&cpu.lock);
