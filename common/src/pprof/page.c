@@ -54,9 +54,8 @@ bool gee_prof_number(gee_req *req, const char *name, uint64_t most, uint64_t *va
     char *end;
     if (text == NULL)
         return true;
-    errno = 0;
     unsigned long long n = strtoull(text, &end, 10);
-    if (*text >= '0' && *text <= '9' && *end == '\0' && errno == 0 && n <= most) {
+    if (*text >= '0' && *text <= '9' && *end == '\0' && n <= most) {
         *value = n;
         return true;
     }
