@@ -19,14 +19,14 @@ CC_tsan     := clang
 CC_valgrind := gcc
 CC_fuzz     := clang
 
+# Without the table of addresses, which gcc makes unasked, a symbol costs a look at each unit.
 OPT_release  := -O2
-# clang leaves out the table by which a line is found for an address.
 OPT_clang    := -O2 -gdwarf-aranges
 OPT_debug    := -O0
 OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 OPT_tsan     := -O1 -gdwarf-aranges -fsanitize=thread
 OPT_valgrind := -O1 -DGEE_VALGRIND
-OPT_fuzz     := -O1 -gdwarf-aranges -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+OPT_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 FLAVOURS := release clang debug asan tsan valgrind fuzz
 ifeq ($(filter $(FLAVOUR),$(FLAVOURS)),)
