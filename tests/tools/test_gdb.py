@@ -85,13 +85,14 @@ class Server:
     def tasks(self):
         return self.curl("/debug/tasks")
 
-    def until(self, words, times=1):
-        """They are in /debug/tasks."""
+    def comes(self, words, times=1):
+        """Are they in /debug/tasks, or soon?"""
         end = time.monotonic() + 20
         while self.tasks().count(words) < times:
             if time.monotonic() > end:
-                raise RuntimeError(f"{words} did not come: {self.tasks()}")
+                return False
             time.sleep(0.05)
+        return True
 
 
 def number_of(name, out):
@@ -149,15 +150,18 @@ def check_tasks(check, flavour, kind, where):
 
 
 def stuck(server):
-    """Three tasks that stay where they are."""
-    server.curl("/nightly", "-X", "POST")
-    server.until('"nightly_job"')
-    server.curl("/mail/off", "-X", "POST")
-    server.until(parked_frames()["switch_mail_off"][0][1])
-    server.visit("/mail")
-    asks = parked_frames()["nightly_job"][0][1]
-    server.until(asks)  # that is /mail
-    server.until(asks, 2)
+    """Three tasks that stay where they are. The job's rule takes two seconds, and the switch has to
+    come within: where the machine is that slow, once more."""
+    asks, switches = (parked_frames()[n][0][1] for n in ("nightly_job", "switch_mail_off"))
+    for _ in range(5):
+        server.curl("/nightly", "-X", "POST")
+        server.comes('"nightly_job"')
+        server.curl("/mail/off", "-X", "POST")
+        if server.comes(switches):
+            server.visit("/mail")
+            if server.comes(asks, 2):
+                return
+    raise RuntimeError(f"no circle comes about: {server.tasks()}")
 
 
 def live_and_core(check, flavour, work):
@@ -165,7 +169,7 @@ def live_and_core(check, flavour, work):
         stuck(s)
         check_tasks(check, flavour, "live", ("-p", s.pid))
         on_its_way = s.visit("/hello/you")  # takes two seconds, gdb takes one of them
-        s.until('"GET /hello/you"')
+        time.sleep(0.3)
         core = work / "saved.core"
         out = gdb("-p", s.pid, "--", f"gee core {core}")
         check(f"{flavour}: gee core FILE", re.search(rf"^saved {core}, with the stacks of \d tasks",
