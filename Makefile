@@ -32,6 +32,9 @@ ifeq ($(filter $(FLAVOUR),$(FLAVOURS)),)
 $(error FLAVOUR=$(FLAVOUR): it is one of $(FLAVOURS))
 endif
 
+# For programs: a call in tail position keeps the caller's frame, and a profile shows it.
+WHOLE_STACKS := -fno-optimize-sibling-calls
+
 CC      := $(CC_$(FLAVOUR))
 CFLAGS  := $(CFLAGS_common) $(OPT_$(FLAVOUR))
 LDFLAGS := $(filter -fsanitize=%,$(OPT_$(FLAVOUR)))
@@ -204,6 +207,7 @@ TESTLIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 TESTS        := $(patsubst tests/common/%.c,$(B)/tests/common/%,$(wildcard tests/common/test_*.c))
 CPPFLAGS_tests := -Itests/lib
 $(B)/tests/%.o: CPPFLAGS += $(CPPFLAGS_tests)
+$(B)/tests/common/%.o: CFLAGS += $(WHOLE_STACKS)
 
 $(B)/tests/common/test_%: $(B)/tests/common/test_%.o $(TESTLIB_OBJS) $(LIB)
 	@echo "  LD      $@"
@@ -222,6 +226,8 @@ $(B)/tests/tools/%: $(B)/tests/tools/%.o $(TESTLIB_OBJS) $(LIB)
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
 
 # --- examples ---
+
+$(B)/common/examples/%.o: CFLAGS += $(WHOLE_STACKS)
 
 # The library knows nothing of SQLite: one example does.
 EXAMPLES := $(patsubst common/examples/%.c,$(B)/examples/%,$(wildcard common/examples/*.c))

@@ -269,6 +269,8 @@ PARTS = {
     "onion": lambda t: command(t, "the picture of a chain, and its trace",
                                [sys.executable, "tests/tools/onion.py"]),
     "races": races,
+    "gdb": lambda t: command(t, "gdb: live, on a core, stopped at a race",
+                             [sys.executable, "tests/tools/test_gdb.py"], needs="gdb"),
     "examples": lambda t: command(t, "the examples, with curl",
                                   [sys.executable, "tests/tools/examples.py"]),
     "install": lambda t: command(t, "make install, and programs that use it",

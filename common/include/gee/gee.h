@@ -26,6 +26,7 @@
 #include "gee/middleware.h"
 #include "gee/multipart.h"
 #include "gee/panic.h"
+#include "gee/pprof.h"
 #include "gee/recovery.h"
 #include "gee/req.h"
 #include "gee/retry.h"

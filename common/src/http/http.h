@@ -196,6 +196,7 @@ struct gee_conn {
     uint64_t deadline_ns, write_ns; /* a body may be read while a response is written */
 
     uint64_t moved_ns; /* when a byte last went over it, in either direction */
+    uint64_t quiet_ns; /* until then its silence is meant, and is nobody's */
     size_t unsent;     /* when it was last asked; GEE_UNKNOWN: more has been written since */
 };
 
@@ -219,7 +220,8 @@ void gee_conn_tell_gone(gee_conn *c);
 /*
  * When a byte last went over it, in either direction. What the client takes of bytes that are on
  * their way is only seen by asking here: in time when it has taken some since the last
- * time; the first time after a write it gets the benefit of the doubt.
+ * time; the first time after a write it gets the benefit of the doubt. While it is meant to be
+ * quiet this is now.
  */
 uint64_t gee_conn_moved_ns(gee_conn *c);
 /* The client's address as text; "" when the connection is closed. */

@@ -61,7 +61,7 @@ struct gee_worker {
     gee_list paused;  /* listeners: no descriptor for a connection yet */
     gee_task *current;
     gee_stack_cache stacks;
-    gee_panic_info panic; /* of the task that is about to end by it */
+    gee_panic_info panic; /* of the task that ends by it, and parks no more */
     void *sched;          /* the loop's own context while a task runs */
     void *fiber;
     void *fake_stack;
