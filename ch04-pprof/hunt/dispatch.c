@@ -10,7 +10,6 @@ typedef struct order {
 static bool looks;
 static gee_chan *orders; /* of order * */
 
-/* For as long as the server runs; started by main.c. */
 void dispatch_run(gee_ctx *ctx, void *arg) {
     (void)arg;
     for (;;) {

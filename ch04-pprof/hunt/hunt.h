@@ -37,4 +37,7 @@ enum { GUILTY = 3 };
 SUSPECTS(X)
 #undef X
 
+/* dispatch.c: a task that runs for as long as the server does. */
+void dispatch_run(gee_ctx *ctx, void *arg);
+
 #endif

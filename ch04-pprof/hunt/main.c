@@ -91,8 +91,6 @@ static void wait_for_end(void *arg) {
     sigtimedwait(&set, NULL, &(struct timespec){.tv_sec = h->seconds});
 }
 
-void dispatch_run(gee_ctx *ctx, void *arg);
-
 static void serve(gee_ctx *ctx, void *arg) {
     static gee_lane end = {.name = "end", .most = 1};
     hunt *h = arg;
