@@ -131,7 +131,7 @@ hunt:
 
 hunt-check:
 	@$(DEPS) check
-	@python3 tests/tools/hunt.py check $(if $(SEED),--seed $(SEED)) $(ANSWER)
+	@python3 tests/tools/hunt.py check $(if $(SEED),--seed $(SEED)) --answer "$(ANSWER)"
 
 stores:
 	@$(DEPS) stores

@@ -3,7 +3,7 @@
 
   hunt.py run --seed 7 [--seconds 900]      `make hunt SEED=7`: server and load, until the time is
                                             over or Ctrl-C; PORT=8080
-  hunt.py check --seed 7 prices vans scale  `make hunt-check SEED=7 ANSWER="prices vans scale"`
+  hunt.py check --seed 7 --answer "prices vans scale"   `make hunt-check SEED=7 ANSWER="prices vans scale"`
 
 A suspect is named by its file (prices, prices.c), by a line in it (prices.c:40), or by one of
 its functions. The exit code of `check` is 0 when all three are found and nobody else is accused,
@@ -96,7 +96,7 @@ BRIEF = """
 innocent. Find the other three by what the server does, not by reading: each has both ways in it.
 
   curl {url}/                      what it has to offer
-  {url}/debug/                     what can be asked of it; {url}/debug/pprof/
+  curl {url}/debug/tasks           what it does; /debug/requests, /debug/routes, /debug/pprof/
   go tool pprof -top {url}/debug/pprof/profile?seconds=5
 
 Then, in another terminal:  make hunt-check SEED={seed} ANSWER="… … …"
@@ -105,8 +105,13 @@ It ends in {seconds} s, or by Ctrl-C.
 
 
 def run(seed, seconds):
+    port = os.environ.get("PORT", "8080")
+    if not re.fullmatch(r"\d{1,5}", port) or int(port) > 65535:
+        print(f"hunt: PORT={port}: 0 to 65535", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     build()
-    with Server(str(seed), str(seconds + 5), port=os.environ.get("PORT", "8080")) as server:
+    with Server(str(seed), str(seconds + 5), port=port) as server:
         print(BRIEF.format(url=server.url, seed=seed, seconds=seconds), flush=True)
         with hunt_load.Load(server.url) as load:
             end = time.monotonic() + seconds
@@ -184,7 +189,7 @@ def main(argv):
     p.add_argument("what", choices=("run", "check"))
     p.add_argument("--seed", default=None)
     p.add_argument("--seconds", default="900")
-    p.add_argument("answer", nargs="*")
+    p.add_argument("--answer", default="")
     args = p.parse_args(argv)
     if args.what == "check" and not args.seed:
         p.error("which hunt? SEED=…, as make hunt has said it")
@@ -195,7 +200,7 @@ def main(argv):
         p.error(f"HUNT_S={args.seconds}: seconds, 1 to 99999")
     if args.what == "run":
         return run(int(seed), int(args.seconds))
-    return check(int(seed), [w for a in args.answer for w in re.split(r"[\s,]+", a) if w])
+    return check(int(seed), re.findall(r"[^\s,]+", args.answer))
 
 
 if __name__ == "__main__":
