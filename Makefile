@@ -9,7 +9,7 @@ B       := build/$(FLAVOUR)
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
         -Wpointer-arith -Werror
 CPPFLAGS += -D_GNU_SOURCE -Icommon/include -Icommon/src
-CFLAGS_common := -std=c11 -g -fno-omit-frame-pointer -fstack-clash-protection $(WARN)
+CFLAGS_common := -std=c11 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -fstack-clash-protection $(WARN)
 
 CC_release  := gcc
 CC_clang    := clang
@@ -19,11 +19,12 @@ CC_tsan     := clang
 CC_valgrind := gcc
 CC_fuzz     := clang
 
+# Without the table of addresses, which gcc makes unasked, a symbol costs a look at each unit.
 OPT_release  := -O2
-OPT_clang    := -O2
+OPT_clang    := -O2 -gdwarf-aranges
 OPT_debug    := -O0
 OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-OPT_tsan     := -O1 -fsanitize=thread
+OPT_tsan     := -O1 -gdwarf-aranges -fsanitize=thread
 OPT_valgrind := -O1 -DGEE_VALGRIND
 OPT_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
@@ -40,7 +41,7 @@ CFLAGS  := $(CFLAGS_common) $(OPT_$(FLAVOUR))
 LDFLAGS := $(filter -fsanitize=%,$(OPT_$(FLAVOUR)))
 
 # What carries tasks is not instrumented for TSan: see common/src/base/tools.h.
-TSAN_CARRIERS := base runtime ctx sync http
+TSAN_CARRIERS := base runtime ctx sync http trace
 ifeq ($(FLAVOUR),tsan)
 CPPFLAGS += -DGEE_TSAN
 $(foreach l,$(TSAN_CARRIERS),$(eval $(B)/common/src/$(l)/%.o: CFLAGS += -fno-sanitize=thread))
@@ -117,7 +118,18 @@ census:
 bench:
 	@$(DEPS) bench
 	@$(AGAIN) -j $(shell nproc) FLAVOUR=release bench-programs
-	@python3 tests/bench/bench.py
+	@python3 tests/bench/bench.py $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+.PHONY: leaks test-readers
+leaks:
+	@python3 tests/tools/trace_join.py $(if $(URL),'$(URL)',--help) \
+	    $(if $(SECONDS),--seconds $(SECONDS)) || [ $$? -eq 1 ]
+
+test-readers:
+	@$(DEPS) check readers
+	@$(AGAIN) -j $(shell nproc) FLAVOUR=debug build/debug/ch04-pprof/server.fixed
+	@npm install --prefix build/readers --no-audit --no-fund --ignore-scripts --silent speedscope@1.25.0
+	@python3 tests/tools/trace.py --readers
 
 test-browser:
 	@$(DEPS) check browser
@@ -173,8 +185,12 @@ help:
 	@echo 'make transcripts    what the lessons show of a terminal, renewed from runs'
 	@echo 'make onion          the picture of a chain, drawn anew from a request'
 	@echo 'make fuzz FUZZ_S=60     libFuzzer over a server in simulation, for so many seconds'
-	@echo 'make bench          CPU a request against a bare libuv server, and bytes a stream'
+	@echo 'make bench          what a request, a stream, a task cost, beside nginx, h2o, Go and others:'
+	@echo '                      docs/performance.md; ONLY=hello,micro ROUNDS=3: some of it'
 	@echo 'make test-browser   an EventSource in headless Chromium (installs Chromium)'
+	@echo 'make leaks URL=http://localhost:8080     the tasks that start and do not finish, in a trace of'
+	@echo '                      SECONDS=5 joined with a snapshot, and the paths of their creation'
+	@echo 'make test-readers   speedscope, in headless Chromium, opens a trace (installs both)'
 	@echo 'make install        headers, libgee.a, libgee.so, gee.pc, man pages; DESTDIR, PREFIX=/usr/local'
 	@echo 'make man            the reference as man pages, under build/man: man -M build/man gee'
 	@echo 'make uninstall      the same variables as install was given'

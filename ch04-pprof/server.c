@@ -5,6 +5,7 @@
 #include "gee/gee.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* --- no-creation-site: a receipt for everything, from a service that has stopped to answer --- */
 
@@ -26,10 +27,59 @@ static void invoice(gee_req *req) {
     gee_string(req, 200, "invoiced\n");
 }
 
+/* --- signal-unsafe: two ways to be busy --- */
+
+enum { SLICE_MS = 5, MOST_MS = 60 * 1000 };
+
+/* Works for ?ms= of CPU time, and lets others go in between. */
+static void work(gee_req *req, void (*slice)(void)) {
+    long ms = strtol(gee_default_query(req, "ms", "500"), NULL, 10);
+    for (; ms > 0 && ms <= MOST_MS; ms -= SLICE_MS) {
+        struct timespec now, end;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+        end = now;
+        for (end.tv_nsec += SLICE_MS * 1000000L;
+             (now.tv_sec - end.tv_sec) * 1000000000L + now.tv_nsec < end.tv_nsec;
+             clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now))
+            slice();
+        gee_sleep(gee_req_ctx(req), 0);
+    }
+}
+
+/* Numbers, and no memory. */
+static void add_up(void) {
+    static volatile uint64_t sum;
+    uint64_t s = sum;
+    for (uint64_t i = 0; i < 20000; i++)
+        s = s * 31 + i;
+    sum = s;
+}
+
+/* A piece of memory for each of its fields. */
+static void parse_record(void) {
+    static void *volatile fields[64];
+    for (size_t i = 0; i < 64; i++)
+        fields[i] = malloc(2000 + 500 * i);
+    for (size_t i = 0; i < 64; i++)
+        free(fields[i]);
+}
+
+static void report(gee_req *req) {
+    work(req, add_up);
+    gee_string(req, 200, "reported\n");
+}
+
+static void import(gee_req *req) {
+    work(req, parse_record);
+    gee_string(req, 200, "imported\n");
+}
+
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 4, pprof. Try:\n"
                "  /order, /invoice  each waits for receipts that do not come\n"
+               "  /report?ms=500    is busy with numbers for so long\n"
+               "  /import?ms=500    is busy with memory for so long\n"
                "  /debug/pprof/     what this server can say of itself\n"
                "  /debug/tasks      what every task of it does\n");
 }
@@ -43,6 +93,8 @@ int main(void) {
     gee_GET(root, "/", index_page);
     gee_GET(root, "/order", order);
     gee_GET(root, "/invoice", invoice);
+    gee_GET(root, "/report", report);
+    gee_GET(root, "/import", import);
     gee_debug_routes(root);
     gee_pprof_routes(root, NULL);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);

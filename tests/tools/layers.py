@@ -12,7 +12,7 @@ import re
 import sys
 
 LAYERS = ["base", "runtime", "ctx", "sync", "flow", "http", "web", "html", "middleware", "debug",
-          "pprof"]
+          "trace", "pprof"]
 HEADERS = {  # the public headers of each layer
     "runtime": "task.h panic.h run.h",
     "ctx": "ctx.h",
@@ -23,6 +23,7 @@ HEADERS = {  # the public headers of each layer
     "html": "html.h",
     "middleware": "recovery.h middleware.h static.h gzip.h health.h timeout.h audit.h",
     "debug": "debug.h metrics.h",
+    "trace": "trace.h",
     "pprof": "pprof.h gee.h",
 }
 PUBLIC = {name: layer for layer, names in HEADERS.items() for name in names.split()}

@@ -22,6 +22,7 @@ import sys
 import time
 
 import manifest
+import speedscope
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OK = re.compile(r"^\[\s+OK \] (\S+)", re.M)
@@ -230,6 +231,23 @@ def browser(tally):
         tally.line("EventSource in a browser", 0, 1, 0, "it does not build")
 
 
+def traces(tally):
+    if make("FLAVOUR=debug", "build/debug/ch04-pprof/server.fixed"):
+        command(tally, "traces of a real server", [sys.executable, "tests/tools/trace.py"])
+    else:
+        tally.line("traces of a real server", 0, 1, 0, "it does not build")
+
+
+def readers(tally):
+    if speedscope.missing():
+        tally.skip("a trace in speedscope", f"{speedscope.missing()}: make test-readers")
+    elif make("FLAVOUR=debug", "build/debug/ch04-pprof/server.fixed"):
+        command(tally, "a trace in speedscope",
+                [sys.executable, "tests/tools/trace.py", "--readers"])
+    else:
+        tally.line("a trace in speedscope", 0, 1, 0, "it does not build")
+
+
 def chapters():
     return sorted(p.name for p in ROOT.glob("ch[0-9][0-9]-*") if p.is_dir())
 
@@ -276,6 +294,8 @@ PARTS = {
     "install": lambda t: command(t, "make install, and programs that use it",
                                  [sys.executable, "tests/tools/install.py"]),
     "browser": browser,
+    "trace": traces,
+    "readers": readers,
 }
 
 

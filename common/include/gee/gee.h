@@ -37,6 +37,7 @@
 #include "gee/sync.h"
 #include "gee/task.h"
 #include "gee/timeout.h"
+#include "gee/trace.h"
 #include "gee/workpool.h"
 
 #endif

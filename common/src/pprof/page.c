@@ -54,9 +54,8 @@ bool gee_prof_number(gee_req *req, const char *name, uint64_t most, uint64_t *va
     char *end;
     if (text == NULL)
         return true;
-    errno = 0;
-    unsigned long long n = strtoull(text, &end, 10);
-    if (*text >= '0' && *text <= '9' && *end == '\0' && errno == 0 && n <= most) {
+    unsigned long long n = strtoull(text, &end, 10); /* its largest, if it is too large */
+    if (*text >= '0' && *text <= '9' && *end == '\0' && n <= most) {
         *value = n;
         return true;
     }
@@ -84,6 +83,12 @@ void gee_prof_answer(gee_req *req, const char *name, gee_prof *p) {
     gee_buf b;
     int rc = made(p, NULL, &b);
     answer(req, name, false, rc, &b);
+}
+
+void gee_prof_answer_text(gee_req *req, const gee_prof_kind *k, gee_prof *p) {
+    gee_buf b;
+    int rc = made(p, k, &b);
+    answer(req, k->name, true, rc, &b);
 }
 
 /* What has changed in so many seconds; if the client has gone, there is nobody to tell. */

@@ -4,6 +4,7 @@
 #include "base/pool.h"
 #include "base/tools.h"
 #include "runtime/overflow.h"
+#include "runtime/thread.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -170,6 +171,7 @@ void gee_worker_enter(gee_worker *w) {
 #endif
     gee_tsan_ignore_begin();
     gee_overflow_enter(w);
+    gee_thread_know_stack();
     gee_pools_keep(true);
 }
 
@@ -243,6 +245,7 @@ void gee_worker_close(gee_worker *w) {
     if (w->loop_busy)
         uv_walk(&w->loop, print_handle, NULL);
     gee_stack_cache_free(&w->stacks);
+    gee_origins_free(&w->origins);
     gee_overflow_leave(w);
     free_buffers(w);
 }

@@ -60,6 +60,8 @@ struct gee_worker {
     gee_timer again;  /* armed while any of these two waits */
     gee_list paused;  /* listeners: no descriptor for a connection yet */
     gee_task *current;
+    gee_origins origins;
+    struct gee_probe *probe; /* the first of those who look on; NULL: nobody does */
     gee_stack_cache stacks;
     gee_panic_info panic; /* of the task that ends by it, and parks no more */
     void *sched;          /* the loop's own context while a task runs */
