@@ -5,7 +5,7 @@
 #include "hunt.h"
 #include <stdlib.h>
 
-enum { SECOND_MS = 1000, CLOSED_MS = 150, ANSWER_MS = 2, PAUSE_MS = 60, TRIES = 400 };
+enum { SECOND_MS = 1000, CLOSED_MS = 150, ANSWER_MS = 1, PAUSE_MS = 60, TRIES = 400 };
 
 static bool at_once;
 

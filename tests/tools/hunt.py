@@ -31,8 +31,9 @@ GUILTY = 3
 
 # Said to who has found it: what it does, and where that is seen.
 FOUND = {
-    "prices": "sorts 40,000 postal codes for every question. The CPU profile has cents_to at its "
-              "top, and nothing else does: it waits for nobody, so no list of tasks shows it.",
+    "prices": "sorts 40,000 postal codes for every question. The CPU profile has by_code at its "
+              "top, and libc's merge sort below it. It waits for nobody, so no list of tasks "
+              "shows it.",
     "topics": "keeps a channel for every parcel that anybody has ever asked for. The heap profile "
               "has them by where they were made, and -diff_base of two profiles shows them grow. "
               "No task is too many: they end, and leave this behind.",

@@ -51,7 +51,7 @@ class Load:
     def target(self, what):
         self.number += 1
         return (what.replace("PLACE", str(self.random.randrange(10000, 50000)))
-                .replace("FROM", "nowhere" if self.random.random() < 0.04 else "mill+lane")
+                .replace("FROM", "nowhere" if self.random.random() < 0.1 else "mill+lane")
                 .replace("/N", f"/{self.number}"))
 
     async def ask(self, reader, writer, method, target):
