@@ -136,6 +136,15 @@ test-browser:
 	@$(AGAIN) -j $(shell nproc) examples
 	@python3 tests/tools/browser.py
 
+.PHONY: hunt hunt-check
+hunt:
+	@$(DEPS) check
+	@python3 tests/tools/hunt.py run $(if $(SEED),--seed $(SEED)) $(if $(HUNT_S),--seconds $(HUNT_S))
+
+hunt-check:
+	@$(DEPS) check
+	@python3 tests/tools/hunt.py check $(if $(SEED),--seed $(SEED)) --answer "$(ANSWER)"
+
 stores:
 	@$(DEPS) stores
 	@python3 tests/tools/stores.py
@@ -171,6 +180,8 @@ help:
 	@echo 'make test           everything that a change must pass; PART="debug tsan": some of it'
 	@echo 'make repairs CH=01   waitgroup, cancellation, recover: each against every leak, from runs'
 	@echo 'make stores         mutex, rwmutex, sync.Map, snapshot, ctx: ns an operation, a table and a plot'
+	@echo 'make hunt           a server with three faults, under load: find them with /debug/pprof; SEED=7'
+	@echo 'make hunt-check SEED=7 ANSWER="vans scale"   whether it is they'
 	@echo 'make transcripts    what the lessons show of a terminal, renewed from runs'
 	@echo 'make onion          the picture of a chain, drawn anew from a request'
 	@echo 'make fuzz FUZZ_S=60     libFuzzer over a server in simulation, for so many seconds'

@@ -295,6 +295,7 @@ PARTS = {
                                  [sys.executable, "tests/tools/install.py"]),
     "browser": browser,
     "trace": traces,
+    "hunt": lambda t: command(t, "the hunt can be won", [sys.executable, "tests/tools/test_hunt.py"]),
     "readers": readers,
 }
 
