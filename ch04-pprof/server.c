@@ -74,12 +74,42 @@ static void import(gee_req *req) {
     gee_string(req, 200, "imported\n");
 }
 
+/* --- block and mutex: a till that one customer at a time uses, for a tenth of a second --- */
+
+static gee_mutex till;
+
+static void pay(gee_req *req) {
+    gee_ctx *ctx = gee_req_ctx(req);
+    if (gee_mutex_lock(ctx, &till) < 0)
+        return;
+    gee_sleep(ctx, 100);
+    gee_mutex_unlock(&till);
+    gee_string(req, 200, "paid\n");
+}
+
+/* --- profile-against-deadline: everything below /limited has three seconds --- */
+
+static void hangs(gee_req *req) {
+    gee_ctx_wait(gee_req_ctx(req));
+}
+
+static void limited(gee_group *root) {
+    gee_group *g = gee_group_new(root, "/limited");
+    gee_use_timeout(g, 3000);
+    gee_use_idle_timeout(g, 4000);
+    gee_GET(g, "/hangs", hangs);
+    gee_pprof_routes(g, NULL);
+}
+
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 4, pprof. Try:\n"
                "  /order, /invoice  each waits for receipts that do not come\n"
                "  /report?ms=500    is busy with numbers for so long\n"
                "  /import?ms=500    is busy with memory for so long\n"
+               "  /pay              at a till that takes a tenth of a second: several at a time\n"
+               "  /limited/hangs    has three seconds\n"
+               "  /limited/debug/pprof/goroutine?seconds=5   as well, and needs longer\n"
                "  /debug/pprof/     what this server can say of itself\n"
                "  /debug/tasks      what every task of it does\n");
 }
@@ -95,6 +125,8 @@ int main(void) {
     gee_GET(root, "/invoice", invoice);
     gee_GET(root, "/report", report);
     gee_GET(root, "/import", import);
+    gee_GET(root, "/pay", pay);
+    limited(root);
     gee_debug_routes(root);
     gee_pprof_routes(root, NULL);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);

@@ -6,13 +6,18 @@
  * lock, and once it is removed nobody is in it. There may be any number. What is called may not
  * park, and for the tools it is a carrier: TSan overlooks what it touches. It is called
  *
- *   ready    on the thread of a worker that makes t runnable, by starting or waking it. t may be of
- *            another worker, and then, if it is new, it has no id yet. Not called where a thread
- *            that is no worker's wakes it
- *   begin    before t runs; t->reason still says what it waited for. NONE: it is new, or has
- * yielded end      after it ran. t->state: WAITING, and reason and parked_at say why and where;
- * RUNNABLE, it has yielded; or DEAD, and then it is freed as soon as this returns request  the task
- * that runs has served a request, which began at start_ns
+ *
+ *   ready:    on the thread of a worker that makes t runnable, by starting or waking it. t may be of
+ *             another worker, and then, if it is new, it has no id yet. Not called where a thread
+ *             that is no worker's wakes it.
+ *
+ *   begin:    before t runs; t->reason still says what it waited for. NONE: it is new, or has
+ *             yielded.
+ *
+ *   end:      after it ran. t->state: WAITING, and reason and parked_at say why and where; RUNNABLE,
+ *             it has yielded; or DEAD, and then it is freed as soon as this returns.
+ *
+ *   request:  the task that runs has served a request, which began at start_ns.
  */
 #ifndef GEE_RUNTIME_PROBE_H
 #define GEE_RUNTIME_PROBE_H
