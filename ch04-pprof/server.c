@@ -26,6 +26,22 @@ static void invoice(gee_req *req) {
     gee_string(req, 200, "invoiced\n");
 }
 
+/* --- taskleak: a task that waits for one that has forgotten it --- */
+
+static void waits_for_nobody(gee_ctx *ctx, void *arg) {
+    (void)ctx;
+    gee_chan_recv(NULL, arg, NULL);
+    gee_chan_unref(arg);
+}
+
+static void forgets(gee_req *req) {
+    gee_chan *answer = gee_chan_new(0, 0);
+    gee_chan_ref(answer);
+    gee_go(gee_background(), waits_for_nobody, answer);
+    gee_chan_unref(answer);
+    gee_string(req, 200, "forgotten\n");
+}
+
 /* --- block and mutex: a till that one customer at a time uses, for a tenth of a second --- */
 
 static gee_mutex till;
@@ -57,6 +73,7 @@ static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 4, pprof. Try:\n"
                "  /order, /invoice  each waits for receipts that do not come\n"
+               "  /forgets          starts a task that waits for somebody who has gone\n"
                "  /pay              at a till that takes a tenth of a second: several at a time\n"
                "  /limited/hangs    has three seconds\n"
                "  /limited/debug/pprof/goroutine?seconds=5   as well, and needs longer\n"
@@ -73,6 +90,7 @@ int main(void) {
     gee_GET(root, "/", index_page);
     gee_GET(root, "/order", order);
     gee_GET(root, "/invoice", invoice);
+    gee_GET(root, "/forgets", forgets);
     gee_GET(root, "/pay", pay);
     limited(root);
     gee_debug_routes(root);

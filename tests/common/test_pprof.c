@@ -176,7 +176,7 @@ static void holds(gee_ctx *ctx, void *arg) {
 static void test_block_body(gee_ctx *ctx, t_conn *c, int port) {
     (void)port;
     T_EQ(t_get(ctx, c, "/debug/pprof/mutex?debug=1"), 200);
-    T_STR(t_body(c), "--- mutex:\ncycles/second=1000000000\n");
+    T_STR(t_body(c), "--- mutex:\ncycles/second=1000000000\nsampling period=1\n");
     T_RC(gee_pprof_count_waits(true), 0);
     T_RC(gee_pprof_count_waits(true), 0);
     for (int i = 0; i < 4; i++)
@@ -184,14 +184,16 @@ static void test_block_body(gee_ctx *ctx, t_conn *c, int port) {
     gee_sleep(ctx, 1000);
     T_RC(gee_pprof_count_waits(false), 0);
     T_EQ(t_get(ctx, c, "/debug/pprof/mutex?debug=1"), 200);
-    T_CHECK(strncmp(t_body(c), "--- mutex:\ncycles/second=1000000000\n600000000 3 @ 0x", 52) == 0);
+    T_CHECK(strncmp(t_body(c),
+                    "--- mutex:\ncycles/second=1000000000\nsampling period=1\n600000000 3 @ 0x",
+                    70) == 0);
     T_CHECK(has(c, "\"reason\":\"mutex lock\"") && has(c, "\tholds+0x"));
     T_EQ(t_get(ctx, c, "/debug/pprof/block?debug=1"), 200);
     T_CHECK(has(c, "600000000 3 @ 0x") && !has(c, "\"sleep\""));
     T_RC(gee_pprof_count_waits(false), 0);
     T_RC(gee_pprof_count_waits(false), 0); /* once too often */
     T_EQ(t_get(ctx, c, "/debug/pprof/block?debug=1"), 200);
-    T_STR(t_body(c), "--- block:\ncycles/second=1000000000\n");
+    T_STR(t_body(c), "--- contention:\ncycles/second=1000000000\nsampling period=1\n");
 }
 T_SITE(test_block, routes)
 

@@ -185,10 +185,11 @@ static void test_text(void **state) {
     gee_prof_resolve(p);
     assert_int_equal(gee_prof_text(p, "block", GEE_PROF_CONTENTION, &b), 0);
     gee_buf_append(&b, "", 1);
-    assert_string_equal(gee_buf_head(&b), "--- block:\ncycles/second=1000000000\n"
-                                          "500 5 @\n#\t-\tmany\tleaf.c:1\n#\t-\tg\troot.c:2\n\n"
-                                          "10 1 @\n# labels: {\"label\":\"a \\\"b\\\"\"}\n"
-                                          "#\t-\tfew\tleaf.c:1\n#\t-\tg\troot.c:2\n\n");
+    assert_string_equal(gee_buf_head(&b),
+                        "--- block:\ncycles/second=1000000000\nsampling period=1\n"
+                        "500 5 @\n#\t-\tmany\tleaf.c:1\n#\t-\tg\troot.c:2\n\n"
+                        "10 1 @\n# labels: {\"label\":\"a \\\"b\\\"\"}\n"
+                        "#\t-\tfew\tleaf.c:1\n#\t-\tg\troot.c:2\n\n");
     gee_buf_free(&b);
     gee_prof_free(p);
 }

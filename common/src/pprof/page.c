@@ -24,7 +24,8 @@ static void make(void *arg) {
     if (m->minus)
         gee_prof_merge(m->p, m->minus, -1);
     gee_prof_resolve(m->p);
-    m->rc = m->kind ? gee_prof_text(m->p, m->kind->name, m->kind->form, &m->out)
+    m->rc = m->kind ? gee_prof_text(m->p, m->kind->title ? m->kind->title : m->kind->name,
+                                    m->kind->form, &m->out)
                     : gee_prof_encode(m->p, &m->out);
 }
 
