@@ -74,6 +74,22 @@ static void import(gee_req *req) {
     gee_string(req, 200, "imported\n");
 }
 
+/* --- taskleak: a task that waits for one that has forgotten it --- */
+
+static void waits_for_nobody(gee_ctx *ctx, void *arg) {
+    (void)ctx;
+    gee_chan_recv(NULL, arg, NULL);
+    gee_chan_unref(arg);
+}
+
+static void forgets(gee_req *req) {
+    gee_chan *answer = gee_chan_new(0, 0);
+    gee_chan_ref(answer);
+    gee_go(gee_background(), waits_for_nobody, answer);
+    gee_chan_unref(answer);
+    gee_string(req, 200, "forgotten\n");
+}
+
 /* --- block and mutex: a till that one customer at a time uses, for a tenth of a second --- */
 
 static gee_mutex till;
@@ -107,6 +123,7 @@ static void index_page(gee_req *req) {
                "  /order, /invoice  each waits for receipts that do not come\n"
                "  /report?ms=500    is busy with numbers for so long\n"
                "  /import?ms=500    is busy with memory for so long\n"
+               "  /forgets          starts a task that waits for somebody who has gone\n"
                "  /pay              at a till that takes a tenth of a second: several at a time\n"
                "  /limited/hangs    has three seconds\n"
                "  /limited/debug/pprof/goroutine?seconds=5   as well, and needs longer\n"
@@ -125,6 +142,7 @@ int main(void) {
     gee_GET(root, "/invoice", invoice);
     gee_GET(root, "/report", report);
     gee_GET(root, "/import", import);
+    gee_GET(root, "/forgets", forgets);
     gee_GET(root, "/pay", pay);
     limited(root);
     gee_debug_routes(root);

@@ -24,7 +24,8 @@ static void make(void *arg) {
     if (m->minus)
         gee_prof_merge(m->p, m->minus, -1);
     gee_prof_resolve(m->p);
-    m->rc = m->kind ? gee_prof_text(m->p, m->kind->name, m->kind->form, &m->out)
+    m->rc = m->kind ? gee_prof_text(m->p, m->kind->title ? m->kind->title : m->kind->name,
+                                    m->kind->form, &m->out)
                     : gee_prof_encode(m->p, &m->out);
 }
 
@@ -55,12 +56,13 @@ static int make_of(const gee_prof_kind *k, uint64_t debug, gee_buf *out) {
 /* --- the page --- */
 
 bool gee_prof_number(gee_req *req, const char *name, uint64_t most, uint64_t *value) {
-    const char *text = gee_query(req, name);
-    char *end;
+    const char *text = gee_query(req, name), *at = text;
+    uint64_t n = 0;
     if (text == NULL)
         return true;
-    unsigned long long n = strtoull(text, &end, 10); /* its largest, if it is too large */
-    if (*text >= '0' && *text <= '9' && *end == '\0' && n <= most) {
+    for (; *at >= '0' && *at <= '9' && n <= most; at++)
+        n = n * 10 + (uint64_t)(*at - '0');
+    if (at > text && *at == '\0' && n <= most) {
         *value = n;
         return true;
     }

@@ -14,7 +14,7 @@
 /* --- the kinds of profiles --- */
 
 typedef struct gee_prof_kind {
-    const char *name;
+    const char *name, *title; /* title: in the text; NULL: the name */
     enum gee_prof_form form;
     /* The profile as of now, since the start or of this moment; parks. NULL: no memory. */
     gee_prof *(*take)(void);

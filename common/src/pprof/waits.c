@@ -176,6 +176,7 @@ static gee_prof *take_mutex(void) {
 }
 
 const gee_prof_kind gee_prof_block = {.name = "block",
+                                      .title = "contention",
                                       .form = GEE_PROF_CONTENTION,
                                       .take = take_block,
                                       .watch = gee_pprof_count_waits};
