@@ -53,6 +53,7 @@ struct gee_engine {
     struct gee_declared *declared; /* contracts: contract.c; the memory is owned */
     struct gee_check *checks;      /* of /readyz: health.c */
     struct gee_metrics *metrics;   /* metrics.c */
+    struct gee_source *sources;    /* of other figures: metrics_source.c */
     struct gee_html *html;         /* its templates: html/load.c */
     const struct gee_trust *trust; /* which proxies, where no group says otherwise: clientip.c */
     _Atomic bool unready;          /* /readyz says so: it is going to be shut down */
