@@ -50,7 +50,8 @@ static void by_size_and_time(gee_ctx *ctx, gee_otlp *x, t_receiver *r) {
     T_POST(r, 1, 0, 4);
     T_POST(r, 2, 1000, 2);
     T_STR(json_string_value(json_object_get(
-              json_object_get(t_otlp_record(GEE_OTLP_LOGS, r->last, 0), "body"), "stringValue")),
+              json_object_get(t_otlp_record(GEE_OTLP_LOGS, r->last[GEE_OTLP_LOGS], 0), "body"),
+              "stringValue")),
           "record 8"); /* in the order offered */
     offer(ctx, x, 1);
     gee_sleep(ctx, 5000);

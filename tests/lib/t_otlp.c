@@ -218,11 +218,13 @@ static bool is_hex(const json_t *v, size_t n) {
 
 /* Digits, without a zero in front, that fit. */
 static bool is_number(const json_t *v, bool is_signed) {
-    const char *s = json_string_value(v),
-               *most = is_signed ? "9223372036854775807" : "18446744073709551615";
-    if (s && is_signed && *s == '-')
-        s++;
-    size_t n = s ? strspn(s, "0123456789") : 0;
+    const char *s = json_string_value(v), *most = "18446744073709551615";
+    if (s == NULL)
+        return false;
+    if (is_signed)
+        most = *s == '-' ? "9223372036854775808" : "9223372036854775807";
+    s += is_signed && *s == '-';
+    size_t n = strspn(s, "0123456789");
     if (n == 0 || s[n] || (*s == '0' && n > 1))
         return false;
     return n < strlen(most) || (n == strlen(most) && strcmp(s, most) <= 0);

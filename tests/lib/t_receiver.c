@@ -48,11 +48,11 @@ static int post(gee_ctx *ctx, void *arg, const char *path, const char *body, siz
     char error[400];
     if (r->nposts == T_POSTS)
         return UV_ENOBUFS;
-    json_decref(r->last);
-    t_otlp_check_text(signal, body, n, error, sizeof(error), &r->last);
+    json_decref(r->last[signal]);
+    t_otlp_check_text(signal, body, n, error, sizeof(error), &r->last[signal]);
     if (*error && *r->error == '\0')
         snprintf(r->error, sizeof(r->error), "%s: %s", path, error);
-    size_t i = r->nposts++, count = t_otlp_count(signal, r->last);
+    size_t i = r->nposts++, count = t_otlp_count(signal, r->last[signal]);
     r->posts[i].signal = signal;
     r->posts[i].at_ms = gee_now_ms();
     r->posts[i].count = count;
@@ -69,7 +69,8 @@ gee_otlp_transport t_receiver_transport(t_receiver *r) {
 }
 
 void t_receiver_reset(t_receiver *r) {
-    json_decref(r->last);
+    for (int i = 0; i < GEE_OTLP_SIGNALS; i++)
+        json_decref(r->last[i]);
     memset(r, 0, sizeof(*r));
 }
 
@@ -112,7 +113,7 @@ static void visit(gee_ctx *ctx, void *arg) {
     const struct visit *v = arg;
     gee_otlp_options opt = *v->opt;
     struct running r = {.x = NULL};
-    char wrong[256];
+    char wrong[256], error[512];
     t_receiver_reset(&receiver);
     opt.transport = t_receiver_transport(&receiver);
     T_RC(gee_otlp_new(&opt, &r.x), 0);
@@ -124,9 +125,9 @@ static void visit(gee_ctx *ctx, void *arg) {
     gee_waitgroup_wait(NULL, &r.over);
     t_receiver_adds_up(&receiver, r.x, wrong, sizeof(wrong));
     gee_otlp_free(r.x);
-    json_decref(receiver.last);
-    receiver.last = NULL;
-    T_STR(receiver.error, "");
+    snprintf(error, sizeof(error), "%s", receiver.error);
+    t_receiver_reset(&receiver);
+    T_STR(error, "");
     T_STR(wrong, "");
 }
 

@@ -30,7 +30,7 @@ typedef struct t_receiver {
     } posts[T_POSTS];
     size_t nposts;
     size_t taken[GEE_OTLP_SIGNALS]; /* records of those that were answered with 2xx */
-    json_t *last;                   /* the latest request */
+    json_t *last[GEE_OTLP_SIGNALS]; /* the latest request */
     char error[512];                /* what is wrong with one, first */
 } t_receiver;
 

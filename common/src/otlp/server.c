@@ -180,7 +180,7 @@ static void judge(gee_span *s, const gee_req *req, bool returned) {
     const gee_exchange *x = &req->x;
     int status = gee_status_at_end(req, returned), gone = x->conn->gone;
     char text[64];
-    if (returned && x->conn->closing && !x->head_sent) {
+    if (returned && (x->conn->closing ? !x->head_sent : x->broken && !x->on_wire)) {
         gee_span_fail(s, gone ? uv_err_name_r(gone, text, sizeof(text)) : "no_response");
         return;
     }
@@ -193,6 +193,8 @@ static void judge(gee_span *s, const gee_req *req, bool returned) {
         gee_span_fail(s, uv_err_name_r(gone, text, sizeof(text)));
     else if (status >= 500)
         gee_span_fail(s, text);
+    else if (x->broken)
+        gee_span_fail(s, "cut"); /* not all of the response will come */
 }
 
 /* --- the middleware --- */
