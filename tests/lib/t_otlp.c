@@ -375,12 +375,16 @@ static const json_t *points_of(const json_t *m) {
     return NULL;
 }
 
+static bool same_series(const json_t *a, const json_t *b) {
+    const json_t *x = json_object_get(a, "attributes"), *y = json_object_get(b, "attributes");
+    return (json_array_size(x) == 0 && json_array_size(y) == 0) || json_equal(x, y);
+}
+
 static bool metric_rules(place *p, const json_t *o) {
     const json_t *all = points_of(o);
     for (size_t i = 0; i < json_array_size(all); i++)
         for (size_t j = 0; j < i; j++)
-            if (json_equal(json_object_get(json_array_get(all, i), "attributes"),
-                           json_object_get(json_array_get(all, j), "attributes")))
+            if (same_series(json_array_get(all, i), json_array_get(all, j)))
                 return wrong(p, "a series comes twice");
     return true;
 }

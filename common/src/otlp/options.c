@@ -34,11 +34,12 @@ static int bounds(const char *prefix, const gee_otlp_bounds *given, uint64_t del
     *b = *given;
     b->queue = b->queue ? b->queue : 2048;
     b->queue_bytes = b->queue_bytes ? b->queue_bytes : 8 << 20;
-    b->batch = b->batch ? b->batch : b->queue < 512 ? b->queue : 512;
     b->delay_ms = b->delay_ms ? b->delay_ms : delay_ms;
     b->expire_ms = b->expire_ms ? b->expire_ms : 30000;
-    if (!size(prefix, "MAX_QUEUE_SIZE", &b->queue) ||
-        !size(prefix, "MAX_EXPORT_BATCH_SIZE", &b->batch) ||
+    if (!size(prefix, "MAX_QUEUE_SIZE", &b->queue))
+        return UV_EINVAL;
+    b->batch = b->batch ? b->batch : b->queue < 512 ? b->queue : 512;
+    if (!size(prefix, "MAX_EXPORT_BATCH_SIZE", &b->batch) ||
         !number(prefix, "SCHEDULE_DELAY", GEE_ENV_MS, DAY_MS, &b->delay_ms) ||
         !number(prefix, "EXPORT_TIMEOUT", GEE_ENV_MS, DAY_MS, &b->expire_ms))
         return UV_EINVAL;
