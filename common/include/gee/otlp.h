@@ -71,7 +71,7 @@ typedef struct gee_otlp_options {
     const char *service_name; /* NULL: "unknown_service:PROGRAM" */
     const char *resource;     /* more attributes of it: "key=value,key=value", percent-encoded */
     gee_otlp_bounds traces, logs;
-    uint64_t metrics_ms; /* between two readings of the figures; 60,000 */
+    uint64_t metrics_ms; /* between two readings of the figures; 60,000; they expire as others do */
     uint64_t post_ms;    /* for one request; 10,000 */
 } gee_otlp_options;
 
@@ -79,7 +79,8 @@ typedef struct gee_otlp_options {
  * An exporter. opt is copied. The environment goes before it:
  *   OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_EXPORTER_OTLP_TIMEOUT,
  *   OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_SCHEDULE_DELAY,
- *   OTEL_BSP_EXPORT_TIMEOUT, the same with OTEL_BLRP_ for logs, OTEL_METRIC_EXPORT_INTERVAL
+ *   OTEL_BSP_EXPORT_TIMEOUT, the same with OTEL_BLRP_ for logs,
+ *   OTEL_METRIC_EXPORT_INTERVAL, OTEL_METRIC_EXPORT_TIMEOUT
  *   OTEL_SDK_DISABLED=true: it records nothing and posts nothing
  * On success the transport is the exporter's. 0; UV_EINVAL: no post, a batch that is larger than
  * its queue, or what is malformed (said on stderr); UV_ENOMEM. Not while another thread may

@@ -213,6 +213,7 @@ static void over(void *arg) {
         if (x->pipes[i].batch)
             gee_otlp_settle_batch(&x->pipes[i], GEE_OTLP_SHUTDOWN, 0);
         gee_otlp_close(&x->pipes[i]);
+        gee_otlp_say_last(&x->pipes[i]);
     }
     gee_chan_close(x->flushes);
     end_flush(x);

@@ -196,8 +196,11 @@ int gee_otlp_configure(gee_otlp *x, const gee_otlp_options *opt) {
     x->disabled = off && strcasecmp(off, "true") == 0;
     x->metrics_ms = opt->metrics_ms ? opt->metrics_ms : 60000;
     x->post_ms = opt->post_ms ? opt->post_ms : 10000;
+    gee_otlp_bounds *metrics = &x->pipes[GEE_OTLP_METRICS].bounds;
+    metrics->expire_ms = 30000;
     if (x->metrics_ms > DAY_MS || x->post_ms > DAY_MS ||
         !number("METRIC", "EXPORT_INTERVAL", GEE_ENV_MS, DAY_MS, &x->metrics_ms) ||
+        !number("METRIC", "EXPORT_TIMEOUT", GEE_ENV_MS, DAY_MS, &metrics->expire_ms) ||
         !number("EXPORTER_OTLP", "TIMEOUT", GEE_ENV_MS, DAY_MS, &x->post_ms))
         return UV_EINVAL;
     int rc = protocol();

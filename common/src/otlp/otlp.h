@@ -90,6 +90,8 @@ size_t gee_otlp_queued(gee_otlp_pipe *p, uint64_t *oldest_ns);
 
 /* send.c: posts p's batch, once, and settles it unless it is to be tried again. */
 void gee_otlp_try(gee_ctx *ctx, gee_otlp *x, gee_otlp_pipe *p);
+/* What was dropped and has not been said yet. */
+void gee_otlp_say_last(gee_otlp_pipe *p);
 /* The batch is no more. */
 void gee_otlp_settle_batch(gee_otlp_pipe *p, enum gee_otlp_fate fate, size_t rejected);
 

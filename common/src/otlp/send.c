@@ -44,6 +44,12 @@ static void say(gee_otlp_pipe *p, const char *what, const char *text, size_t n) 
     p->said_ns = now;
 }
 
+void gee_otlp_say_last(gee_otlp_pipe *p) {
+    p->said_ns = 0;
+    if (dropped(p) > p->said)
+        say(p, "until the end", NULL, 0);
+}
+
 /* --- the answer --- */
 
 /* ms from now; 0: it says nothing. RFC 9110, 10.2.3: seconds, or a date. */
@@ -88,6 +94,8 @@ static void partial(gee_otlp_pipe *p, const gee_otlp_answer *a, size_t n) {
     if (rejected)
         say(p, "the collector rejected some", message ? message : "",
             message ? strlen(message) : 0);
+    else if (dropped(p) > p->said)
+        say(p, "more comes than is sent", NULL, 0);
     json_decref(root);
 }
 
@@ -145,6 +153,8 @@ void gee_otlp_try(gee_ctx *ctx, gee_otlp *x, gee_otlp_pipe *p) {
     if (p->tries++ == 0)
         p->born_ns = gee_now_ns();
     int status = post(ctx, x, p, &a);
+    if (status < 0 && gee_ctx_err(ctx) < 0)
+        return; /* the end of the task, which will settle it */
     if (status >= 200 && status <= 299) {
         count_request(p, &p->stats.requests_ok);
         p->next_ns = 0;
