@@ -241,7 +241,7 @@ static void test_one_that_never_runs_leaves_nothing(void **state) {
 
 static void producer(gee_ctx *ctx, void *arg) {
     struct life *l = arg;
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 100; i++) {
         if (gee_random_number() % 3 == 0)
             gee_span_end(gee_span_root(l->x, ctx, "job", GEE_SPAN_CONSUMER, NULL));
         else
@@ -249,7 +249,7 @@ static void producer(gee_ctx *ctx, void *arg) {
         gee_sleep(ctx, gee_random_number() % 100);
         char wrong[256];
         T_STR(t_receiver_adds_up(l->r, l->x, wrong, sizeof(wrong)), "");
-        if (gee_random_number() % 50 == 0)
+        if (gee_random_number() % 25 == 0)
             gee_otlp_flush(ctx, l->x);
     }
     gee_waitgroup_done(&l->over);

@@ -111,14 +111,17 @@ static void many(gee_req *req) {
     gee_string(req, 200, "ok");
 }
 
+static void free_exporter(void *x) {
+    gee_otlp_free(x);
+}
+
 static void routes(gee_group *root) {
     const gee_otlp_options opt = {.transport = t_receiver_transport(&receiver),
                                   .service_name = "test"};
     t_receiver_reset(&receiver);
     gee_otlp_new(&opt, &exporter);
-    gee_otlp_attach(exporter, gee_engine_of(root));
-    gee_use_metrics(root);
-    gee_metrics_routes(root);
+    gee_engine_own(gee_engine_of(root), exporter,
+                   free_exporter); /* and no figures: they take long */
     gee_use_logger(root,
                    &(gee_logger_options){.fd = -1, .line = gee_otlp_access_line, .arg = exporter});
     gee_use_tracing(root, exporter);
