@@ -309,7 +309,7 @@ static void test_without_the_middleware_there_is_the_process(void **state) {
 
 /* --- a program's own --- */
 
-static int jobs_rc;
+static _Atomic int jobs_rc;
 
 static int jobs(gee_metrics_out *out, void *arg) {
     static const uint64_t bounds[] = {1000000, 2000000}, counts[] = {3, 0, 1};
@@ -326,17 +326,18 @@ static int jobs(gee_metrics_out *out, void *arg) {
 
 static int wrong_names(gee_metrics_out *out, void *arg) {
     static const char *const names[] = {"", "1x", "x y", "x-y", "x\n# TYPE y", NULL};
-    int *refused = arg;
+    _Atomic int *n = arg;
     for (size_t i = 0; i < 6; i++) {
-        *refused += gee_metrics_family(out, GEE_GAUGE, names[i], "Wrong.") == UV_EINVAL;
-        *refused += gee_metrics_value(out, &(gee_label){names[i], "x"}, 1, 1) == UV_EINVAL;
+        *n += gee_metrics_family(out, GEE_GAUGE, names[i], "Wrong.") == UV_EINVAL;
+        *n += gee_metrics_value(out, &(gee_label){names[i], "x"}, 1, 1) == UV_EINVAL;
     }
-    *refused += gee_metrics_value(out, &(gee_label){"x", NULL}, 1, 1) == UV_EINVAL;
-    *refused += gee_metrics_value(out, &(gee_label){"x:y", ""}, 1, 1) == UV_EINVAL;
+    *n += gee_metrics_value(out, &(gee_label){"x", NULL}, 1, 1) == UV_EINVAL;
+    *n += gee_metrics_value(out, &(gee_label){"x:y", ""}, 1, 1) == UV_EINVAL;
     return 0;
 }
 
-static int waiting = 7, refused;
+static int waiting = 7;
+static _Atomic int refused;
 
 static void own_routes(gee_group *root) {
     jobs_rc = refused = 0;

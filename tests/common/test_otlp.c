@@ -39,13 +39,13 @@ static const gee_otlp_options four = {.logs = {.queue = 16, .batch = 4, .delay_m
 static void by_size_and_time(gee_ctx *ctx, gee_otlp *x, t_receiver *r) {
     uint64_t t0 = gee_now_ms();
     offer(ctx, x, 9);
-    gee_sleep(ctx, 400);
+    t_receiver_sleep(ctx, r, 400);
     T_EQ(r->nposts, 2);
     offer(ctx, x, 1);
-    gee_sleep(ctx, 599);
+    t_receiver_sleep(ctx, r, 599);
     T_EQ(r->nposts, 2);
     T_EQ(waiting(x), 2);
-    gee_sleep(ctx, 2);
+    t_receiver_sleep(ctx, r, 2);
     T_POST(r, 0, 0, 4);
     T_POST(r, 1, 0, 4);
     T_POST(r, 2, 1000, 2);
@@ -54,7 +54,7 @@ static void by_size_and_time(gee_ctx *ctx, gee_otlp *x, t_receiver *r) {
               "stringValue")),
           "record 8"); /* in the order offered */
     offer(ctx, x, 1);
-    gee_sleep(ctx, 5000);
+    t_receiver_sleep(ctx, r, 5000);
     T_POST(r, 3, 2001, 1);
     T_EQ(count(x, GEE_OTLP_SENT), 11);
     T_EQ(r->nposts, 4); /* none of nothing */
@@ -66,12 +66,12 @@ static void slow_receiver(gee_ctx *ctx, gee_otlp *x, t_receiver *r) {
     r->answers[0].ms = 3000;
     r->nanswers = 1;
     offer(ctx, x, 4);
-    gee_sleep(ctx, 10);
+    t_receiver_sleep(ctx, r, 10);
     offer(ctx, x, 6);
     T_EQ(waiting(x), 10);
-    gee_sleep(ctx, 2980);
+    t_receiver_sleep(ctx, r, 2980);
     T_EQ(r->nposts, 1);
-    gee_sleep(ctx, 20);
+    t_receiver_sleep(ctx, r, 20);
     T_POST(r, 1, 3000, 4);
     T_POST(r, 2, 3000, 2); /* which has waited for more than a second */
     T_EQ(count(x, GEE_OTLP_SENT), 10);
@@ -83,7 +83,7 @@ static void bounded(gee_ctx *ctx, gee_otlp *x, t_receiver *r) {
     r->answers[0].ms = 1000;
     r->nanswers = 1;
     offer(ctx, x, 4);
-    gee_sleep(ctx, 1);
+    t_receiver_sleep(ctx, r, 1);
     T_EQ(offer(ctx, x, 21), 5);
     T_EQ(gee_now_ms() - t0, 1);
     T_EQ(count(x, GEE_OTLP_QUEUE_FULL), 5);
@@ -114,13 +114,13 @@ static void each_for_itself(gee_ctx *ctx, gee_otlp *x, t_receiver *r) {
     r->answers[0].retry_after = "10";
     r->nanswers = 1;
     offer(ctx, x, 4);
-    gee_sleep(ctx, 1);
+    t_receiver_sleep(ctx, r, 1);
     for (int i = 0; i < 2; i++)
         gee_span_end(gee_span_root(x, ctx, "job", GEE_SPAN_INTERNAL, NULL));
-    gee_sleep(ctx, 9000);
+    t_receiver_sleep(ctx, r, 9000);
     T_POST(r, 1, 5001, 2);
     T_EQ(r->posts[1].signal, GEE_OTLP_TRACES);
-    gee_sleep(ctx, 2000);
+    t_receiver_sleep(ctx, r, 2000);
     T_POST(r, 2, 10000, 4);
 }
 
@@ -161,9 +161,10 @@ static void flush_among_others(gee_ctx *ctx, gee_otlp *x, t_receiver *r) {
         r->answers[i].ms = 10;
     r->nanswers = 40;
     T_RC(gee_go(own, chatter, x), 0);
-    gee_sleep(ctx, 20);
+    t_receiver_sleep(ctx, r, 20);
     T_RC(gee_otlp_flush(ctx, x), 0);
     gee_ctx_end(own);
+    t_receiver_sleep(ctx, r, 1);
     T_CHECK(r->nposts < 40);
 }
 
@@ -202,7 +203,7 @@ static void a_life(gee_ctx *ctx, void *arg) {
     r.answers[1].ms = 5000;
     r.nanswers = 2;
     offer(ctx, l.x, 9);
-    gee_sleep(ctx, 100);
+    t_receiver_sleep(ctx, &r, 100);
     gee_ctx_end(own);
     T_RC(gee_waitgroup_wait(ctx, &l.over), 0);
     T_EQ(count(l.x, GEE_OTLP_SHUTDOWN), 9);

@@ -118,10 +118,10 @@ static void item(gee_req *req) {
 
 static int fails(gee_metrics_out *out, void *arg) {
     (void)out;
-    return *(int *)arg;
+    return *(_Atomic int *)arg;
 }
 
-static int rc_of_source;
+static _Atomic int rc_of_source;
 
 static void routes(gee_group *root) {
     gee_otlp_options opt = {.transport = t_receiver_transport(&receiver), .metrics_ms = 10000};
@@ -159,10 +159,10 @@ static void figures_body(gee_ctx *ctx, t_conn *c, int port) {
     T_RC(gee_go(own, run, exporter), 0);
     for (int i = 0; i < 3; i++)
         T_EQ(t_get(ctx, c, "/items/7"), 200);
-    gee_sleep(ctx, 9000);
+    t_receiver_sleep(ctx, &receiver, 9000);
     size_t spans = receiver.nposts;
     T_EQ(receiver.posts[0].signal, GEE_OTLP_TRACES);
-    gee_sleep(ctx, 1100); /* its time */
+    t_receiver_sleep(ctx, &receiver, 1100); /* its time */
     T_EQ(receiver.nposts, spans + 1);
     const json_t *p = point("http_requests_total", "sum", 0);
     T_STR(text(p, "asInt"), "3");
@@ -190,10 +190,10 @@ static void figures_body(gee_ctx *ctx, t_conn *c, int port) {
     T_CHECK(strstr(t_body(c), "\notlp_records_waiting{signal=\"traces\"} 0\n"));
     T_CHECK(strstr(t_body(c), "\notlp_requests_total{signal=\"metrics\",result=\"ok\"} 1\n"));
     rc_of_source = UV_EIO;
-    gee_sleep(ctx, 10000);
+    t_receiver_sleep(ctx, &receiver, 10000);
     size_t n = receiver.nposts;
     rc_of_source = 0;
-    gee_sleep(ctx, 10000);
+    t_receiver_sleep(ctx, &receiver, 10000);
     T_EQ(receiver.nposts, n + 1);
     gee_ctx_end(own);
     gee_waitgroup_wait(NULL, &running);

@@ -1,6 +1,5 @@
 #include "t_otlp.h"
 #include "t.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,7 +208,7 @@ static bool is_hex(const json_t *v, size_t n) {
     const char *s = json_string_value(v);
     bool zero = true;
     for (size_t i = 0; s && s[i]; i++) {
-        if (!isdigit((unsigned char)s[i]) && (s[i] < 'a' || s[i] > 'f'))
+        if ((s[i] < '0' || s[i] > '9') && (s[i] < 'a' || s[i] > 'f'))
             return false;
         zero = zero && s[i] == '0';
     }

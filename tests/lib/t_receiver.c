@@ -16,19 +16,32 @@ static enum gee_otlp_signal signal_of(const char *path) {
                                            : GEE_OTLP_METRICS;
 }
 
-static int by_chance(gee_ctx *ctx) {
+/* All before it in any task is before all behind it in the next. */
+static void touch(t_receiver *r) {
+    gee_mutex_lock(NULL, &r->edge);
+    gee_mutex_unlock(&r->edge);
+}
+
+int t_receiver_sleep(gee_ctx *ctx, t_receiver *r, uint64_t ms) {
+    touch(r);
+    int rc = gee_sleep(ctx, ms);
+    touch(r);
+    return rc;
+}
+
+static int by_chance(gee_ctx *ctx, t_receiver *r) {
     static const int any[] = {200, 200, 200, 202, 400, 413,
                               429, 500, 502, 503, 504, UV_ECONNREFUSED};
-    int rc = gee_sleep(ctx, gee_random_number() % 300);
+    int rc = t_receiver_sleep(ctx, r, gee_random_number() % 300);
     return rc < 0 ? rc : any[gee_random_number() % (sizeof(any) / sizeof(*any))];
 }
 
 static int answer(gee_ctx *ctx, t_receiver *r, gee_otlp_answer *a) {
     size_t i = r->nposts - 1;
     if (i >= r->nanswers)
-        return r->seed ? by_chance(ctx) : 200;
+        return r->seed ? by_chance(ctx, r) : 200;
     if (r->answers[i].ms) {
-        int rc = gee_sleep(ctx, r->answers[i].ms);
+        int rc = t_receiver_sleep(ctx, r, r->answers[i].ms);
         if (rc < 0)
             return rc;
     }
@@ -41,9 +54,8 @@ static int answer(gee_ctx *ctx, t_receiver *r, gee_otlp_answer *a) {
     return r->answers[i].status ? r->answers[i].status : 200;
 }
 
-static int post(gee_ctx *ctx, void *arg, const char *path, const char *body, size_t n,
+static int note(gee_ctx *ctx, t_receiver *r, const char *path, const char *body, size_t n,
                 gee_otlp_answer *a) {
-    t_receiver *r = arg;
     enum gee_otlp_signal signal = signal_of(path);
     char error[400];
     if (r->nposts == T_POSTS)
@@ -64,6 +76,14 @@ static int post(gee_ctx *ctx, void *arg, const char *path, const char *body, siz
     return status;
 }
 
+static int post(gee_ctx *ctx, void *arg, const char *path, const char *body, size_t n,
+                gee_otlp_answer *a) {
+    touch(arg);
+    int status = note(ctx, arg, path, body, n, a);
+    touch(arg);
+    return status;
+}
+
 gee_otlp_transport t_receiver_transport(t_receiver *r) {
     return (gee_otlp_transport){post, NULL, r};
 }
@@ -76,6 +96,7 @@ void t_receiver_reset(t_receiver *r) {
 
 const char *t_receiver_adds_up(t_receiver *r, gee_otlp *x, char *buf, size_t size) {
     *buf = '\0';
+    touch(r);
     for (int i = 0; i < GEE_OTLP_SIGNALS; i++) {
         gee_otlp_stats s;
         gee_otlp_stats_of(x, (enum gee_otlp_signal)i, &s);
@@ -89,6 +110,7 @@ const char *t_receiver_adds_up(t_receiver *r, gee_otlp *x, char *buf, size_t siz
             snprintf(buf, size, "signal %d: %llu sent, %zu taken", i,
                      (unsigned long long)s.fates[GEE_OTLP_SENT], r->taken[i]);
     }
+    touch(r);
     return buf;
 }
 
@@ -134,4 +156,9 @@ static void visit(gee_ctx *ctx, void *arg) {
 void t_receiver_sim(const gee_otlp_options *opt, t_receiver_body body) {
     struct visit v = {opt, body};
     t_sim(visit, &v);
+}
+
+void t_receiver_once(const gee_otlp_options *opt, t_receiver_body body) {
+    gee_config cfg = {.sim = true};
+    t_run(&cfg, 0, visit, &(struct visit){opt, body});
 }

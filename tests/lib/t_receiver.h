@@ -32,9 +32,14 @@ typedef struct t_receiver {
     size_t taken[GEE_OTLP_SIGNALS]; /* records of those that were answered with 2xx */
     json_t *last[GEE_OTLP_SIGNALS]; /* the latest request */
     char error[512];                /* what is wrong with one, first */
+
+    gee_mutex
+        edge; /* orders, for TSan, the test and the exporter's task, which share all of this */
 } t_receiver;
 
 gee_otlp_transport t_receiver_transport(t_receiver *r);
+/* gee_sleep, behind which may be looked at what came. A flush orders, too. */
+int t_receiver_sleep(gee_ctx *ctx, t_receiver *r, uint64_t ms);
 /* Forgets what came, and what was to be answered. */
 void t_receiver_reset(t_receiver *r);
 
@@ -47,5 +52,7 @@ const char *t_receiver_adds_up(t_receiver *r, gee_otlp *x, char *buf, size_t siz
  */
 typedef void (*t_receiver_body)(gee_ctx *ctx, gee_otlp *x, t_receiver *r);
 void t_receiver_sim(const gee_otlp_options *opt, t_receiver_body body);
+/* First come, first served, only: for what takes long. */
+void t_receiver_once(const gee_otlp_options *opt, t_receiver_body body);
 
 #endif
