@@ -5,8 +5,6 @@
 #include "web/web.h"
 #include <stdio.h>
 
-enum { LEAST_MS = 1000 };
-
 typedef struct program {
     gee_engine *engine;
     const char *host;
@@ -81,7 +79,6 @@ static void shut_down_all(program *p) {
     gee_waitgroup_wait(NULL, &p->down);
 }
 
-/* When the shutdown began. */
 static uint64_t serve_until(gee_ctx *stop, program *p) {
     if ((p->rc = listen_all(p)) == 0) {
         gee_ctx_wait(stop);
@@ -89,10 +86,12 @@ static uint64_t serve_until(gee_ctx *stop, program *p) {
         if (p->limits.lame_ms > 0)
             gee_sleep(NULL, p->limits.lame_ms);
     }
-    uint64_t began_ns = gee_now_ns();
+    uint64_t began_ns = gee_now_ns(); /* the shutdown */
     shut_down_all(p);
     return began_ns;
 }
+
+enum { LEAST_MS = 1000 };
 
 /* What drain_ms leaves to the services behind the last request; it may have needed all. */
 static uint64_t services_until(uint64_t began_ns, uint64_t drain_ms) {
@@ -102,13 +101,12 @@ static uint64_t services_until(uint64_t began_ns, uint64_t drain_ms) {
 }
 
 static void serve_with_services(gee_ctx *ctx, gee_ctx *stop, program *p) {
-    uint64_t began_ns;
     if ((p->rc = gee_services_start(p->engine, ctx)) < 0) {
         fprintf(stderr, "gee: cannot start the services: %s\n", uv_strerror(p->rc));
         return;
     }
-    began_ns = serve_until(stop, p);
-    gee_services_end(p->engine, services_until(began_ns, p->limits.drain_ms));
+    uint64_t began_ns = serve_until(stop, p);
+    gee_services_end(p->engine, p->rc < 0 ? 0 : services_until(began_ns, p->limits.drain_ms));
 }
 
 static void serve_until_signal(gee_ctx *ctx, void *arg) {
