@@ -8,7 +8,7 @@ B       := build/$(FLAVOUR)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
         -Wpointer-arith -Werror
-CPPFLAGS += -D_GNU_SOURCE -Icommon/include -Icommon/src
+CPPFLAGS += -D_GNU_SOURCE -Icommon/include -Icommon/src -Icommon/otlp-curl
 CFLAGS_common := -std=c11 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -fstack-clash-protection $(WARN)
 
 CC_release  := gcc
@@ -67,6 +67,11 @@ endif
 LIB      := $(B)/libgee.a
 SRCS     := $(wildcard common/src/*/*.c)
 OBJS     := $(SRCS:%.c=$(B)/%.o)
+
+# What needs libcurl is a library of its own.
+LIB_OTLP  := $(B)/libgee-otlp.a
+OTLP_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard common/otlp-curl/*.c))
+OTLP_LIBS := $(shell pkg-config --libs libcurl 2>/dev/null)
 
 # --- what people call ---
 #
@@ -228,6 +233,11 @@ $(LIB): $(OBJS) $(LLHTTP_OBJS)
 	@rm -f $@
 	@ar rcs $@ $^
 
+$(LIB_OTLP): $(OTLP_OBJS)
+	@echo "  AR      $@"
+	@rm -f $@
+	@ar rcs $@ $^
+
 # --- tests of common ---
 
 TESTLIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
@@ -239,6 +249,10 @@ $(B)/tests/common/%.o: CFLAGS += $(WHOLE_STACKS)
 $(B)/tests/common/test_%: $(B)/tests/common/test_%.o $(TESTLIB_OBJS) $(LIB)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
+
+$(B)/tests/common/test_otlp_curl: $(B)/tests/common/test_otlp_curl.o $(TESTLIB_OBJS) $(LIB_OTLP) $(LIB)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_OTLP) $(LIB) $(LIBS) $(TEST_LIBS)
 
 # Where memory and libuv are made to fail.
 $(B)/tests/common/test_signals: LDFLAGS += -Wl,--wrap=calloc -Wl,--wrap=uv_signal_start
