@@ -26,10 +26,24 @@ static void invoice(gee_req *req) {
     gee_string(req, 200, "invoiced\n");
 }
 
+/* --- snapshot-only, trace-unbounded: much that is over soon --- */
+
+static void looks_up(gee_ctx *ctx, void *arg) {
+    (void)arg;
+    gee_sleep(ctx, 10);
+}
+
+static void search(gee_req *req) {
+    for (int i = 0; i < 50; i++) /* a shard each */
+        gee_go(gee_background(), looks_up, NULL);
+    gee_string(req, 200, "searched 50 shards\n");
+}
+
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 4, pprof. Try:\n"
                "  /order, /invoice  each waits for receipts that do not come\n"
+               "  /search           starts 50 tasks, for 10 ms each\n"
                "  /debug/pprof/     what this server can say of itself\n"
                "  /debug/tasks      what every task of it does\n");
 }
@@ -43,6 +57,7 @@ int main(void) {
     gee_GET(root, "/", index_page);
     gee_GET(root, "/order", order);
     gee_GET(root, "/invoice", invoice);
+    gee_GET(root, "/search", search);
     gee_debug_routes(root);
     gee_pprof_routes(root, NULL);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);
