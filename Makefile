@@ -19,11 +19,12 @@ CC_tsan     := clang
 CC_valgrind := gcc
 CC_fuzz     := clang
 
+# Without the table of addresses, which gcc makes unasked, a symbol costs a look at each unit.
 OPT_release  := -O2
-OPT_clang    := -O2
+OPT_clang    := -O2 -gdwarf-aranges
 OPT_debug    := -O0
 OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-OPT_tsan     := -O1 -fsanitize=thread
+OPT_tsan     := -O1 -gdwarf-aranges -fsanitize=thread
 OPT_valgrind := -O1 -DGEE_VALGRIND
 OPT_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 

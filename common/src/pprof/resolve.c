@@ -30,6 +30,15 @@ static void add_line(gee_prof *p, gee_prof_location *l, const char *name, const 
     p->lines.at[p->lines.n++] = (gee_prof_line){f, number};
 }
 
+/* The unit of an address. clang leaves out the table of addresses: then each unit is asked. */
+static Dwarf_Die *unit_of(Dwfl_Module *m, Dwarf_Addr at, Dwarf_Addr *bias) {
+    Dwarf_Die *cu = dwfl_module_addrdie(m, at, bias);
+    if (cu == NULL)
+        while ((cu = dwfl_module_nextcu(m, cu, bias)) != NULL && dwarf_haspc(cu, at - *bias) <= 0)
+            ;
+    return cu;
+}
+
 /* --- mappings --- */
 
 static void build_id(gee_prof *p, gee_prof_mapping *m, Dwfl_Module *module) {
@@ -78,11 +87,11 @@ static const char *call_file(Dwarf_Die *cu, Dwarf_Die *die) {
     return dwarf_filesrc(files, i, NULL, NULL);
 }
 
-/* The functions around the address, as far as some are inlined; false: it is not known. */
-static bool inlined(gee_prof *p, gee_prof_location *l, Dwfl_Module *m, const char *file, int line) {
-    Dwarf_Addr bias;
-    Dwarf_Die *cu = dwfl_module_addrdie(m, l->pc, &bias), *around = NULL, *outer = NULL;
-    int n = cu ? dwarf_getscopes(cu, l->pc - bias, &around) : 0;
+/* The functions around the address, as far as some are inlined. */
+static void functions(gee_prof *p, gee_prof_location *l, Dwarf_Die *cu, Dwarf_Addr at,
+                      const char *file, int line) {
+    Dwarf_Die *around = NULL, *outer = NULL;
+    int n = dwarf_getscopes(cu, at, &around);
     n = n > 0 ? dwarf_getscopes_die(&around[0], &outer) : 0;
     for (int i = 0; i < n; i++) {
         int tag = dwarf_tag(&outer[i]);
@@ -96,21 +105,24 @@ static bool inlined(gee_prof *p, gee_prof_location *l, Dwfl_Module *m, const cha
     }
     free(around);
     free(outer);
-    return l->nlines > 0;
 }
 
 static void address(struct resolver *r, gee_prof_location *l) {
+    Dwarf_Addr bias;
     GElf_Sym sym;
     Dwfl_Module *m = r->dwfl ? dwfl_addrmodule(r->dwfl, l->pc) : NULL;
     if (m == NULL)
         return;
     l->mapping = mapping(r->p, m);
     const char *name = dwfl_module_addrinfo(m, l->pc, &l->offset, &sym, NULL, NULL, NULL);
-    Dwfl_Line *at = dwfl_module_getsrc(m, l->pc);
-    int number = 0;
-    const char *file = at ? dwfl_lineinfo(at, NULL, &number, NULL, NULL, NULL) : "";
-    if (!inlined(r->p, l, m, file, number) && name)
-        add_line(r->p, l, name, file, number);
+    Dwarf_Die *cu = unit_of(m, l->pc, &bias);
+    Dwarf_Line *at = cu ? dwarf_getsrc_die(cu, l->pc - bias) : NULL;
+    const char *file = at ? dwarf_linesrc(at, NULL, NULL) : NULL;
+    int line = 0;
+    if (file && dwarf_lineno(at, &line) == 0)
+        functions(r->p, l, cu, l->pc - bias, file, line);
+    if (l->nlines == 0 && name)
+        add_line(r->p, l, name, file, line);
 }
 
 /* --- a site --- */
@@ -120,22 +132,41 @@ static bool ends_with(const char *path, const char *end) {
     return n >= m && strcmp(path + n - m, end) == 0;
 }
 
-/* The innermost function around the address that begins in that file, in front of that line. */
-static const char *function_around(Dwfl_Module *m, Dwarf_Addr at, const char *in, int line) {
-    Dwarf_Addr bias;
-    Dwarf_Die *cu = dwfl_module_addrdie(m, at, &bias), *around = NULL, *outer = NULL;
-    int n = cu ? dwarf_getscopes(cu, at - bias, &around) : 0;
+/* The innermost function around the address that begins in that file, in front of that line. To
+ * clang the unit's own file is number 0, of which libdw knows nothing. */
+static const char *function_around(Dwarf_Die *cu, Dwarf_Addr at, const char *in, int line) {
+    Dwarf_Die *around = NULL, *outer = NULL;
+    int n = dwarf_getscopes(cu, at, &around);
     const char *name = NULL;
     n = n > 0 ? dwarf_getscopes_die(&around[0], &outer) : 0;
     for (int i = 0; i < n && name == NULL; i++) {
         int tag = dwarf_tag(&outer[i]), first = 0;
         const char *file = dwarf_decl_file(&outer[i]);
-        if ((tag == DW_TAG_inlined_subroutine || tag == DW_TAG_subprogram) && file &&
-            ends_with(file, in) && dwarf_decl_line(&outer[i], &first) == 0 && first <= line)
+        if ((tag == DW_TAG_inlined_subroutine || tag == DW_TAG_subprogram) &&
+            (file == NULL || ends_with(file, in)) && dwarf_decl_line(&outer[i], &first) == 0 &&
+            first <= line)
             name = dwarf_diename(&outer[i]);
     }
     free(around);
     free(outer);
+    return name;
+}
+
+static const char *function_in_unit(Dwarf_Die *cu, const char *in, int line) {
+    Dwarf_Lines *lines;
+    size_t n;
+    const char *name = NULL;
+    if (dwarf_getsrclines(cu, &lines, &n) != 0)
+        return NULL;
+    for (size_t i = 0; i < n && name == NULL; i++) {
+        Dwarf_Line *l = dwarf_onesrcline(lines, i);
+        Dwarf_Addr at;
+        int number = 0;
+        const char *file = dwarf_linesrc(l, NULL, NULL);
+        if (dwarf_lineno(l, &number) == 0 && number == line && file && ends_with(file, in) &&
+            dwarf_lineaddr(l, &at) == 0)
+            name = function_around(cu, at, in, line);
+    }
     return name;
 }
 
@@ -144,24 +175,19 @@ struct search {
     int line;
 };
 
+/* A site is a line of the source that its unit is called after, or it is in a header: not found. */
 static int look_in(Dwfl_Module *m, void **data, const char *module, Dwarf_Addr start, void *arg) {
     struct search *s = arg;
-    const char *slash = strrchr(s->file, '/');
-    Dwfl_Line **lines = NULL;
-    size_t n = 0;
+    Dwarf_Addr bias;
     (void)data;
     (void)module;
     (void)start;
-    if (dwfl_module_getsrc_file(m, slash ? slash + 1 : s->file, s->line, 0, &lines, &n) != 0)
-        return DWARF_CB_OK;
-    for (size_t i = 0; i < n && s->name == NULL; i++) {
-        Dwarf_Addr at;
-        int line;
-        const char *file = dwfl_lineinfo(lines[i], &at, &line, NULL, NULL, NULL);
-        if (file && line == s->line && ends_with(file, s->file))
-            s->name = function_around(m, at, s->file, line);
+    for (Dwarf_Die *cu = NULL;
+         s->name == NULL && (cu = dwfl_module_nextcu(m, cu, &bias)) != NULL;) {
+        const char *unit = dwarf_diename(cu);
+        if (unit && ends_with(unit, s->file))
+            s->name = function_in_unit(cu, s->file, s->line);
     }
-    free(lines);
     return s->name ? DWARF_CB_ABORT : DWARF_CB_OK;
 }
 

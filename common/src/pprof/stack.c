@@ -56,7 +56,7 @@ static bool registers(const gee_task *t, uintptr_t low, uintptr_t high, uintptr_
 
 int gee_prof_stack_of(const gee_task *t, uintptr_t *pcs, int max) {
     uintptr_t pc, fp, low = (uintptr_t)t->fctx;
-    if (t->stack.base == NULL || t->state == GEE_TASK_RUNNING)
+    if (t->stack.base == NULL)
         return 0;
     uintptr_t high = (uintptr_t)gee_stack_top(&t->stack);
     if (low < (uintptr_t)gee_stack_low(&t->stack) || low + 20 * sizeof(uintptr_t) > high)
