@@ -138,7 +138,7 @@ static void test_successors(void **state) {
 /* --- more places than a worker keeps --- */
 
 enum { PLACES = GEE_ORIGIN_MOST + 100 };
-static char places[PLACES][16];
+static char places[PLACES][24];
 
 static void many_body(gee_ctx *ctx, void *arg) {
     (void)arg;
