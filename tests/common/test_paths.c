@@ -71,7 +71,7 @@ static void sleeps(gee_ctx *ctx, void *ms) {
 }
 
 static void live_body(gee_ctx *ctx, void *arg) {
-    int ms = 60 * 1000;
+    static int ms = 60 * 1000;
     (void)arg;
     start(ctx, sleeps, &ms, "sleeper.c:1");
     gee_sleep(ctx, 5000);
@@ -113,10 +113,11 @@ static void pong(gee_ctx *ctx, void *left) {
 }
 
 static void successors_body(gee_ctx *ctx, void *arg) {
-    int own = 1000, both = 1000;
+    static int own, both;
     uint64_t started = 0;
     gee_path_info *paths;
     (void)arg;
+    own = both = 1000;
     start(ctx, starts_its_own, &own, "own.c:1");
     start(ctx, ping, &both, "ping.c:1");
     gee_sleep(ctx, 1);
