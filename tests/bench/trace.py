@@ -92,6 +92,7 @@ def main():
     p.add_argument("--connections", type=int, default=64)
     p.add_argument("--kib", type=int, default=16384)
     args = p.parse_args()
+    peers.make_files()
     server = peers.start("gee")
     rows = []
     try:
