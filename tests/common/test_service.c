@@ -94,12 +94,14 @@ static void deaf(gee_ctx *ctx, void *arg) {
     T_RC(gee_services_start(e, ctx), 0);
     T_EQ(end(e, 500), 1500);
     gee_sleep(ctx, 3000);
+    T_EQ(end(e, 500), 0); /* now they have returned */
     gee_engine_free(e);
 }
 
 /* One that is over, or has panicked, is waited for no more; its drain is its own affair. */
 static void gone(gee_ctx *ctx, void *arg) {
-    gee_engine *e = engine(panics, panics, NULL);
+    uint64_t ms = 10;
+    gee_engine *e = engine(panics, drains, &ms);
     (void)arg;
     T_RC(gee_services_start(e, ctx), 0);
     gee_sleep(ctx, 1000);
