@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static void append(gee_out *o, const char *data, size_t n) {
+void gee_out_bytes(gee_out *o, const char *data, size_t n) {
     if (o->rc == 0 && n > 0)
         o->rc = gee_buf_append(&o->b, data, n);
 }
 
 void gee_out_raw(gee_out *o, const char *text) {
-    append(o, text, strlen(text));
+    gee_out_bytes(o, text, strlen(text));
 }
 
 void gee_out_fmt(gee_out *o, const char *fmt, ...) {
@@ -55,33 +55,39 @@ static bool is_plain(unsigned char c) {
 
 void gee_out_string(gee_out *o, const char *s, size_t n) {
     const unsigned char *at = (const unsigned char *)s, *end = at + n;
-    append(o, "\"", 1);
+    gee_out_bytes(o, "\"", 1);
     while (at < end) {
         const unsigned char *run = at;
         while (at < end && is_plain(*at))
             at++;
-        append(o, (const char *)run, (size_t)(at - run));
+        gee_out_bytes(o, (const char *)run, (size_t)(at - run));
         if (at == end)
             break;
         size_t len = character(at, (size_t)(end - at));
         if (len > 1)
-            append(o, (const char *)at, len);
+            gee_out_bytes(o, (const char *)at, len);
         else if (len == 0)
-            append(o, "\xef\xbf\xbd", 3);
+            gee_out_bytes(o, "\xef\xbf\xbd", 3);
         else if (*at == '"' || *at == '\\')
             gee_out_fmt(o, "\\%c", *at);
         else
             gee_out_fmt(o, "\\u%04x", *at);
         at += len ? len : 1;
     }
-    append(o, "\"", 1);
+    gee_out_bytes(o, "\"", 1);
 }
 
 void gee_out_hex(gee_out *o, const uint8_t *bytes, size_t n) {
-    append(o, "\"", 1);
-    for (size_t i = 0; i < n; i++)
-        gee_out_fmt(o, "%02x", bytes[i]);
-    append(o, "\"", 1);
+    static const char digits[] = "0123456789abcdef";
+    char text[2 * 16 + 2];
+    size_t len = 0;
+    text[len++] = '"';
+    for (size_t i = 0; i < n && i < 16; i++) {
+        text[len++] = digits[bytes[i] >> 4];
+        text[len++] = digits[bytes[i] & 15];
+    }
+    text[len++] = '"';
+    gee_out_bytes(o, text, len);
 }
 
 void gee_out_u64(gee_out *o, uint64_t n) {
@@ -100,7 +106,7 @@ void gee_out_double(gee_out *o, double d) {
 void gee_out_comma(gee_out *o) {
     size_t n = gee_buf_size(&o->b);
     if (o->rc == 0 && n > 0 && strchr("[{,", gee_buf_head(&o->b)[n - 1]) == NULL)
-        append(o, ",", 1);
+        gee_out_bytes(o, ",", 1);
 }
 
 /* --- attributes --- */

@@ -14,11 +14,12 @@ typedef struct gee_out {
     int rc;
 } gee_out;
 
+void gee_out_bytes(gee_out *o, const char *data, size_t n);
 void gee_out_raw(gee_out *o, const char *text);
 void gee_out_fmt(gee_out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A string with its quotes; what is not UTF-8 becomes U+FFFD. */
 void gee_out_string(gee_out *o, const char *s, size_t n);
-/* In lower case, with quotes: ids. */
+/* In lower case, with quotes: ids, of 16 bytes at most. */
 void gee_out_hex(gee_out *o, const uint8_t *bytes, size_t n);
 /* 64 bits are strings, in JSON. */
 void gee_out_u64(gee_out *o, uint64_t n);

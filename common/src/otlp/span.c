@@ -103,12 +103,12 @@ static void forget(gee_span *s, const char *name) {
 static bool begin(gee_span *s, const char *name) {
     if (!gee_span_recording(s))
         return false;
-    if (is_name(name))
+    bool ok = is_name(name);
+    if (ok)
         forget(s, name);
-    if (is_name(name) && s->nattrs < GEE_SPAN_ATTRS)
-        return true;
-    s->more_attrs++;
-    return false;
+    ok = ok && s->nattrs < GEE_SPAN_ATTRS;
+    s->more_attrs += !ok;
+    return ok;
 }
 
 static void end(gee_span *s) {
@@ -187,8 +187,7 @@ static void put_list(gee_out *o, const char *name, gee_out *list, size_t more,
         o->rc = list->rc;
     if (n > 0) {
         gee_out_fmt(o, ",\"%s\":[", name);
-        gee_out_fmt(o, "%.*s", (int)(n - (gee_buf_head(&list->b)[n - 1] == ',')),
-                    gee_buf_head(&list->b));
+        gee_out_bytes(o, gee_buf_head(&list->b), n - (gee_buf_head(&list->b)[n - 1] == ','));
         gee_out_raw(o, "]");
     }
     if (more)

@@ -7,6 +7,8 @@
 #include "web/web.h"
 #include <stdlib.h>
 
+enum { JOIN_MS = 1000 };
+
 typedef struct gee_service {
     struct gee_service *next;
     gee_task_fn run, drain;
@@ -76,21 +78,30 @@ static void begin_drain(gee_service *s, uint64_t deadline_ns) {
         gee_waitgroup_done(&s->draining);
 }
 
+static void tell(gee_service *s) {
+    gee_waitgroup_wait(s->time, &s->draining);
+    if (s->ctx)
+        gee_ctx_cancel(s->ctx, UV_ESHUTDOWN);
+}
+
+/* Told are all of them. Who does not listen is left to gee_run. */
+static void join(gee_ctx *until, gee_service *s) {
+    if (until) {
+        gee_waitgroup_wait(until, &s->draining);
+        gee_waitgroup_wait(until, &s->running);
+    }
+    gee_ctx_end(s->time);
+    gee_ctx_end(s->ctx);
+    s->time = s->ctx = NULL;
+}
+
 void gee_services_end(gee_engine *e, uint64_t deadline_ns) {
-    gee_ctx *until = gee_ctx_with_deadline(NULL, deadline_ns);
     for (gee_service *s = e->services; s; s = s->next)
         begin_drain(s, deadline_ns);
-    for (gee_service *s = e->services; s; s = s->next) {
-        gee_waitgroup_wait(s->time ? s->time : until, &s->draining);
-        if (s->ctx)
-            gee_ctx_cancel(s->ctx, UV_ESHUTDOWN);
-    }
-    for (gee_service *s = e->services; s; s = s->next) {
-        if (s->ctx && until) /* gee_run waits too */
-            gee_waitgroup_wait(until, &s->running);
-        gee_ctx_end(s->time);
-        gee_ctx_end(s->ctx);
-        s->time = s->ctx = NULL;
-    }
+    for (gee_service *s = e->services; s; s = s->next)
+        tell(s);
+    gee_ctx *until = e->services ? gee_ctx_with_timeout(NULL, JOIN_MS) : NULL;
+    for (gee_service *s = e->services; s; s = s->next)
+        join(until, s);
     gee_ctx_end(until);
 }
