@@ -155,6 +155,7 @@ $(B)/tests/common/test_%: $(B)/tests/common/test_%.o $(TESTLIB_OBJS) $(LIB)
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
 
 $(B)/tests/common/test_signals: LDFLAGS += $(WRAP_signals)
+$(B)/tests/common/test_keys: LDFLAGS += $(WRAP_keys)
 
 .PHONY: tests
 tests: $(TESTS)

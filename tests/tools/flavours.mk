@@ -59,5 +59,6 @@ endif
 TEST_LIBS := $(shell pkg-config --libs cmocka libcurl 2>/dev/null)
 endif
 
-# A test in which memory and libuv are made to fail.
+# Tests in which memory and libuv are made to fail, or a thread is held in an allocation.
 WRAP_signals := -Wl,--wrap=calloc -Wl,--wrap=uv_signal_start
+WRAP_keys    := -Wl,--wrap=realloc

@@ -59,12 +59,17 @@ $(B)/$(1)/server.mine-%: $(B)/$(1)/server.o $(B)/$(1)/exercise/%.o $(call units_
 	$$(link)
 endef
 
+# A learner waits for these links, and gold takes a third of the time.
+GOLD := $(if $(filter debug,$(FLAVOUR)),$(if $(shell command -v ld.gold),-fuse-ld=gold))
+
 define mine_rules
+$(B)/$(1)/$(2).mine-%: LDFLAGS += $(GOLD)
 $(B)/$(1)/$(2).mine-%: $(B)/$(1)/$(2).o $(B)/$(1)/exercise/%.o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
 	$$(link)
 endef
 
 define work_rules
+$(B)/$(1)/work/$(2).%: LDFLAGS += $(GOLD)
 $(B)/$(1)/work/$(2).%: $(B)/tests/common/$(2).o $(B)/$(1)/exercise/%.o $(TESTLIB_OBJS) $(LIB)
 	$$(link)
 endef

@@ -28,9 +28,10 @@ import race
 BROKEN, WRONG, NO_WORK, SLOWER = "STILL BROKEN", "KNOWN WRONG FIX", "NO LONGER WORKS", "SLOWER"
 REPAIRED, NO_BUILD, NOT_STARTED = "REPAIRED", "DOES NOT BUILD", "NOT STARTED"
 
-# How much more than the final unit: of virtual time, of turns. A repair of another kind may wake
-# a task or two more; a lock that all wait for, or a task that asks again and again, costs multiples.
-TIMES_US, PLUS_US = 1.25, 10000
+# How much more than the final unit, in each simulation. Of virtual time nearly nothing: there
+# computing takes none, and whoever waits longer waits for something. Of turns: a repair of another
+# kind may wake a task or two more; a task that asks again and again takes multiples.
+TIMES_US, PLUS_US = 1.001, 25000
 TIMES_TURNS, PLUS_TURNS = 2, 20
 
 ENV = {"ASAN_OPTIONS": "detect_stack_use_after_return=0 fast_unwind_on_malloc=0",
@@ -70,15 +71,19 @@ def stem(case):
 
 # --- what a test said ---
 
+NOT_WORDS = re.compile(r"gee: |  task |figures: |census: |\s*$|   +")
+
+
 def message(case, out):
     """What the test that failed saw, in its words; without the name of the case in front."""
-    lines = out.splitlines()
-    at = next((i for i, l in enumerate(lines) if l.startswith("[  ERROR   ]")), None)
-    if at is None:
+    found = re.search(r"^\[ RUN      \] \w+\n((?:(?!^\[ RUN).*\n)*?)\[  ERROR   \] --- (.*)", out, re.M)
+    if not found:
         return ""
-    said = re.sub(r"^\[  ERROR   \] --- ", "", lines[at])
-    if said.startswith("[   LINE") and at > 0:
-        said = lines[at - 1]
+    lines = [l for l in found[1].splitlines() if not NOT_WORDS.match(l)]
+    own = [l for l in lines if l.startswith(case.name)]
+    if not found[2].startswith("[   LINE"):
+        lines = [found[2]]
+    said = own[-1] if own else " ".join(lines)[:300]
     return re.sub(rf"^{re.escape(case.name)}(?: ([^:]*))?: ", lambda m: f"({m[1]}) " if m[1] else "",
                   said)
 

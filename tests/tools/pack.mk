@@ -20,9 +20,10 @@ $(B)/%.o: %.c
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/tests/common/test_signals: LDFLAGS += $(WRAP_signals)
+$(B)/tests/common/test_keys: LDFLAGS += $(WRAP_keys)
 $(B)/tests/common/test_%: $(B)/tests/common/test_%.o $(TESTLIB_OBJS) $(LIB)
 	@echo "  LD      $@"
-	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
+	@$(CC) $(LDFLAGS) $(GOLD) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
 
 include tests/tools/lessons.mk
 include tests/tools/workshop.mk

@@ -45,6 +45,7 @@ class Screen:
         self.drawing = self.rich and os.environ.get("TERM", "dumb") != "dumb"
         self.before = None
         self.resized = False
+        self.typed = ""  # and not taken yet
 
     def __enter__(self):
         for s in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -106,13 +107,17 @@ class Screen:
 
     def key(self, seconds):
         """One key, or ""; where there are no keys, the first letter of a line."""
-        if not select.select([self.fd], [], [], seconds)[0]:
-            return ""
-        got = os.read(self.fd, 1 if self.rich else 4096)
-        if not got:
-            self.fd = os.open(os.devnull, os.O_RDONLY) if self.rich else self.fd
-            raise EOFError
-        return got.decode(errors="replace").strip()[:1]
+        if "\n" not in self.typed and select.select([self.fd], [], [], seconds)[0]:
+            got = os.read(self.fd, 1 if self.rich else 4096)
+            if not got:
+                raise EOFError
+            self.typed += got.decode(errors="replace")
+        if self.rich:
+            key, self.typed = self.typed.strip(), ""
+            return key
+        line, end, rest = self.typed.partition("\n")
+        self.typed = rest if end else self.typed
+        return line.strip()[:1] if end else ""
 
 
 ANSI = re.compile(r"\033\[[0-9;?]*[a-zA-Z]")
@@ -240,6 +245,7 @@ class Watch:
 
     def really_reset(self):
         kept = workshop.put_back(self.args, self.case)
+        self.seen, self.again = self.times(), True
         self.progress = notes.Progress(self.args.root, self.chapter)
         return [f"    yours is {kept}" if kept else "    it was as at the start"]
 
