@@ -185,6 +185,12 @@ $(B)/examples/%: $(B)/common/examples/%.o $(LIB)
 
 include tests/tools/lessons.mk
 include tests/tools/workshop.mk
+
+# What participants get: a chapter without its answers.
+.PHONY: workshop-pack
+workshop-pack:
+	@$(DEPS) check clang valgrind
+	@python3 tests/tools/pack.py $(CH)
 include tests/bench/bench.mk
 include tests/fuzz/fuzz.mk
 include common/install.mk

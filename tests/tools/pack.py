@@ -69,17 +69,39 @@ def unfit(root):
 
 # --- what is in it ---
 
-def for_participants(text):
+HOW = """
+See a defect (`make serve-broken CASE={case}`, and curl), find it in `exercise/`, repair it there:
+
+```
+make watch                                # checks whenever you save
+make check-mine CASE={case}     # or by hand
+```
+
+How it goes, and what you have to know of the framework, is in [README.md](../README.md).
+
+"""
+
+
+def for_participants(text, case):
     """The lesson without causes and repairs, and without links to what is not here."""
     head, *rest = re.split(r"^(?=## )", text, flags=re.M)
-    parts = [re.sub(r"^make (check-broken|check-fixed|diff|census|repairs) .*\n", "", head,
-                    flags=re.M)]
+    parts = [head.split("\n```", 1)[0] + HOW.format(case=case)]
     for section in rest:
         top, *subs = re.split(r"^(?=### )", section, flags=re.M)
         kept = [s for s in subs if s.split("\n", 1)[0][4:] in TOLD]
         if kept:
             parts.append(top + "".join(kept))
-    return re.sub(r"\[([^\]]*)\]\((?!#|broken/)[^)]*\)", r"\1", "".join(parts))
+    told = re.sub(r"\[([^\]]*)\]\((?!#|broken/|\.\./README)[^)]*\)", r"\1", "".join(parts))
+    told = re.sub(r"ch\d\d-races/(tsan|helgrind|drd)\.sh", r"make check-mine TOOL=\1", told)
+    return told.replace("make check-broken", "make check-mine")
+
+
+def guide(text, chapter, case):
+    """The workshop's page, about this chapter."""
+    for old, new in (("CH=01", f"CH={chapter[2:4]}"), ("chapter 1", f"chapter {int(chapter[2:4])}"),
+                     ("ch01-leaks", chapter), ("sse-disconnect", case), ("(glossary", "(docs/glossary")):
+        text = text.replace(old, new)
+    return text
 
 
 def cases_ini(cases):
@@ -115,7 +137,7 @@ def sources(root, into, chapter):
     hidden = withheld(root, chapter)
     cases = manifest.load(root, chapter)
     copy(root, into, [p for p in tracked if p not in hidden and (
-        re.match(r"common/(include|src|gdb)/|docs/cheatsheet", p) or
+        re.match(r"common/(include|src|gdb)/|docs/(cheatsheet|glossary)", p) or
         re.match(rf"{chapter}/(broken/|server\.c|chapter\.mk|hints\.md|[\w-]+\.svg)", p) or
         (re.match(rf"{chapter}/[\w-]+\.sh", p) and not cases[0].race))])
     copy(root, into, [f"tests/tools/{t}" for t in TOOLS])
@@ -123,7 +145,9 @@ def sources(root, into, chapter):
     shutil.copy2(root / "tests/tools/pack.mk", into / "Makefile")
     (into / chapter / "cases.ini").write_text(cases_ini(cases))
     readme = (root / chapter / "README.md").read_text()
-    (into / chapter / "README.md").write_text(for_participants(readme))
+    (into / chapter / "README.md").write_text(for_participants(readme, cases[0].name))
+    (into / "README.md").write_text(guide((root / "docs/workshop.md").read_text(), chapter,
+                                          cases[0].name))
     (into / ".gitignore").write_text("/build/\n__pycache__/\n")
 
 
