@@ -1,68 +1,8 @@
 # Gee in C. `make help` lists what there is to say.
 
 .DEFAULT_GOAL := all
-FLAVOUR ?= release
-B       := build/$(FLAVOUR)
 
-# --- flavours: one tree each under build/ ---
-
-WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
-        -Wpointer-arith -Werror
-CPPFLAGS += -D_GNU_SOURCE -Icommon/include -Icommon/src -Icommon/otlp-curl
-CFLAGS_common := -std=c11 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -fstack-clash-protection $(WARN)
-
-CC_release  := gcc
-CC_clang    := clang
-CC_debug    := gcc
-CC_asan     := gcc
-CC_tsan     := clang
-CC_valgrind := gcc
-CC_fuzz     := clang
-
-# Without the table of addresses, which gcc makes unasked, a symbol costs a look at each unit.
-OPT_release  := -O2
-OPT_clang    := -O2 -gdwarf-aranges
-OPT_debug    := -O0
-OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-OPT_tsan     := -O1 -gdwarf-aranges -fsanitize=thread
-OPT_valgrind := -O1 -DGEE_VALGRIND
-OPT_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-
-FLAVOURS := release clang debug asan tsan valgrind fuzz
-ifeq ($(filter $(FLAVOUR),$(FLAVOURS)),)
-$(error FLAVOUR=$(FLAVOUR): it is one of $(FLAVOURS))
-endif
-
-# For programs: a call in tail position keeps the caller's frame, and a profile shows it.
-WHOLE_STACKS := -fno-optimize-sibling-calls
-
-CC      := $(CC_$(FLAVOUR))
-CFLAGS  := $(CFLAGS_common) $(OPT_$(FLAVOUR))
-LDFLAGS := $(filter -fsanitize=%,$(OPT_$(FLAVOUR)))
-
-# What carries tasks is not instrumented for TSan: see common/src/base/tools.h.
-TSAN_CARRIERS := base runtime ctx sync http trace
-ifeq ($(FLAVOUR),tsan)
-CPPFLAGS += -DGEE_TSAN
-$(foreach l,$(TSAN_CARRIERS),$(eval $(B)/common/src/$(l)/%.o: CFLAGS += -fno-sanitize=thread))
-endif
-
-# --- libraries ---
-
-PKG := $(shell pkg-config --exists libuv 2>/dev/null && echo yes)
-ifeq ($(PKG),yes)
-CPPFLAGS += $(shell pkg-config --cflags libuv jansson libdw zlib)
-LIBS     := $(shell pkg-config --libs libuv jansson libdw zlib) -lm -lboost_context -lpthread
-LLHTTP_PKG := $(shell pkg-config --exists libllhttp 2>/dev/null && echo yes)
-ifeq ($(LLHTTP_PKG),yes)
-CPPFLAGS += $(shell pkg-config --cflags libllhttp)
-LIBS     += $(shell pkg-config --libs libllhttp)
-else
-CPPFLAGS    += -isystem /usr/share/include/llhttp
-LLHTTP_OBJS := $(patsubst /usr/share/llhttp/%.c,$(B)/llhttp/%.o,$(wildcard /usr/share/llhttp/*.c))
-endif
-TEST_LIBS := $(shell pkg-config --libs cmocka libcurl 2>/dev/null)
-endif
+include tests/tools/flavours.mk
 
 LIB      := $(B)/libgee.a
 SRCS     := $(wildcard common/src/*/*.c)
@@ -200,6 +140,7 @@ help:
 	@echo 'make man            the reference as man pages, under build/man: man -M build/man gee'
 	@echo 'make uninstall      the same variables as install was given'
 	@echo 'make clean-room RELEASE=bookworm   the checks in a Debian tree of their own (root)'
+	@$(AGAIN) workshop-help
 	@echo 'make deps           install all that the above needs; make clean'
 
 clean:
@@ -254,8 +195,8 @@ $(B)/tests/common/test_otlp_curl: $(B)/tests/common/test_otlp_curl.o $(TESTLIB_O
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_OTLP) $(LIB) $(LIBS) $(TEST_LIBS)
 
-# Where memory and libuv are made to fail.
-$(B)/tests/common/test_signals: LDFLAGS += -Wl,--wrap=calloc -Wl,--wrap=uv_signal_start
+$(B)/tests/common/test_signals: LDFLAGS += $(WRAP_signals)
+$(B)/tests/common/test_keys: LDFLAGS += $(WRAP_keys)
 
 .PHONY: tests
 tests: $(TESTS)
@@ -286,6 +227,13 @@ $(B)/examples/%: $(B)/common/examples/%.o $(LIB)
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 include tests/tools/lessons.mk
+include tests/tools/workshop.mk
+
+# What participants get: a chapter without its answers.
+.PHONY: workshop-pack
+workshop-pack:
+	@$(DEPS) check clang valgrind
+	@python3 tests/tools/pack.py $(CH)
 include tests/bench/bench.mk
 include tests/fuzz/fuzz.mk
 include common/install.mk

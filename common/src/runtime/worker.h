@@ -79,6 +79,7 @@ struct gee_worker {
     uv_thread_t thread;
     char *read_buf; /* GEE_READ_BUF bytes, for reads that end before the next one starts */
     uint64_t next_id;
+    uint64_t turns;            /* in simulation: how often a task was let run */
     bool left_over, loop_busy; /* found by gee_worker_close, for who joins the thread */
 };
 
