@@ -8,6 +8,9 @@
     decoys     the names of files in decoys/, without .c
     NAME.signature, NAME.why     of each decoy; the first test is what rejects it
     seconds    what a test may take; 20 if it is not there
+    work       programs of tests/common that say what the unit is for: a learner's repair has to
+               pass them, and not to cost more there than the final unit does (mine.py)
+    program    the test program, without .c; found by the name of its first test where it is not there
     common     the tests of common that this defect makes fail as well (staircase.py); a line is
                test_P:test_name, or several, and behind ": " why
 
@@ -51,7 +54,7 @@ import pathlib
 import re
 from dataclasses import dataclass, field
 
-KEYS = {"unit", "test", "symptom", "signature", "decoys", "seconds", "common", "kind", "sites"}
+KEYS = {"unit", "test", "symptom", "signature", "decoys", "seconds", "common", "kind", "sites", "work", "program"}
 TOOLS = ("own", "memcheck", "helgrind", "drd", "tsan", "asan", "ubsan", "fanalyzer", "clang", "cppcheck")
 RACE_KEYS = {"race", "race.also", "race.one", "race.two", "race.tsan", "race.helgrind",
              "race.drd"}
@@ -107,6 +110,7 @@ class Case:
     symptom: str
     program: str  # test_leaks, without .c
     seconds: int
+    work: list
     decoys: list = field(default_factory=list)
     race: RaceSpec = None
     kind: str = ""
@@ -160,6 +164,14 @@ def _common(where, text):
     return out
 
 
+def _program(root, where, chapter, test):
+    found = [p for p in sorted((root / chapter).glob("test_*.c"))
+             if re.search(rf"\b{re.escape(test)}\b", p.read_text())]
+    if len(found) != 1:
+        raise ManifestError(f"{where}: {test} is in {len(found)} of the chapter's test_*.c")
+    return found[0].stem
+
+
 def _case(root, chapter, name, section):
     where = f"{chapter}/cases.ini [{name}]"
     decoys = section.get("decoys", "").split()
@@ -184,12 +196,10 @@ def _case(root, chapter, name, section):
         _check_regex(where, s)
     for d in decoys:
         _check_regex(f"{where} {d}", section[f"{d}.signature"])
-    program = [p for p in sorted((root / chapter).glob("test_*.c"))
-               if re.search(rf"\b{re.escape(tests[0])}\b", p.read_text())]
-    if len(program) != 1:
-        raise ManifestError(f"{where}: {tests[0]} is in {len(program)} of the chapter's test_*.c")
+    program = section.get("program") or _program(root, where, chapter, tests[0])
     case = Case(chapter, name, section["unit"], tests, signatures, section["symptom"],
-                program[0].stem, _seconds(where, section.get("seconds", "20")),
+                program, _seconds(where, section.get("seconds", "20")),
+                section.get("work", "").split(),
                 [Decoy(d, section[f"{d}.signature"], section[f"{d}.why"]) for d in decoys],
                 common=_common(where, section.get("common", "")))
     _check_files(root, where, case)
@@ -313,13 +323,23 @@ def _race(root, where, case, section):
     return RaceSpec(tests["one"], tests["two"], why_not, variants)
 
 
+def is_pack(root):
+    """A workshop's tree for participants (pack.py): it has no answers, and of the rest objects."""
+    return (root / "pack.json").is_file()
+
+
 def _check_files(root, where, case):
+    if is_pack(root):
+        return
     final = root / "common" / "src" / case.unit
     here = root / case.chapter
     for path in (final, here / "broken" / case.unit_name,
                  *(here / "decoys" / f"{d.name}.c" for d in case.decoys)):
         if not path.is_file():
             raise ManifestError(f"{where}: {path.relative_to(root)} is not there")
+    for program in case.work:
+        if not (root / "tests/common" / f"{program}.c").is_file():
+            raise ManifestError(f"{where}: work: there is no tests/common/{program}.c")
     link = here / "fixed" / case.unit_name
     if not link.is_symlink() or link.resolve() != final.resolve():
         raise ManifestError(f"{where}: {link.relative_to(root)} is not a link to the final unit")
