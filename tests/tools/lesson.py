@@ -5,7 +5,7 @@ and does the repaired framework pass?
   lesson.py broken [CH] [--case CASE]   each case must be REPRODUCED, each decoy REJECTED
   lesson.py fixed [CH] [--case CASE]    each case must be CLEAN
   lesson.py diff [CH] [--case CASE]     what a repair changes; --count: in how many lines of code,
-                                        of which 30 may be
+                                        of which 30 may be, or `lines` of the manifest
   lesson.py serve broken|fixed CH       the chapter's server, on $PORT or 8080; broken with
                                         --case CASE: with that defect alone
   lesson.py list
@@ -44,7 +44,6 @@ TOOL = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error
 # cmocka catches a signal and then reports an ordinary failure of the test.
 SIGNAL = re.compile(r"Test failed with exception: .*")
 GOOD = {"REPRODUCED", "REJECTED", "CLEAN"}
-MAX_DIFF = 30  # lines of code that a repair may change
 VALGRIND = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full",
             "--child-silent-after-fork=yes"]
 SLOWER = {"asan": 3, "tsan": 5, "valgrind": 10}  # how many times the limit
@@ -312,10 +311,10 @@ def diff(args):
         for line in text.splitlines():
             print(paint({"+": "32", "-": "31", "@": "36"}.get(line[:1], "0"), line))
         n = changed_code(args.root, pair)
-        passed, failed = passed + (0 < n <= MAX_DIFF), failed + (not 0 < n <= MAX_DIFF)
+        passed, failed = passed + (0 < n <= c.lines), failed + (not 0 < n <= c.lines)
         print(f"{c.name}: {n} changed lines of code")
-        if n > MAX_DIFF:
-            print(f"{c.name}: more than {MAX_DIFF}: a case shows one thing", file=sys.stderr)
+        if n > c.lines:
+            print(f"{c.name}: more than {c.lines}: a case shows one thing", file=sys.stderr)
         elif n == 0:
             print(f"{c.name}: its broken unit is the repaired one", file=sys.stderr)
     if args.count:

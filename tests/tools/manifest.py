@@ -11,12 +11,14 @@
     work       programs of tests/common that say what the unit is for: a learner's repair has to
                pass them, and not to cost more there than the final unit does (mine.py)
     program    the test program, without .c; found by the name of its first test where it is not there
+    lines      N WHY: the repair may change N lines of code, and why 30 do not do
     common     the tests of common that this defect makes fail as well (staircase.py); a line is
                test_P:test_name, or several, and behind ": " why
 
 For the matrix of tools (matrix.py), what each of them is to see. TP is only what one reports here:
 
-    kind       a section of tests/tools/matrix.ini: why tools do not see defects of this kind
+    kind       a section of tests/tools/matrix.ini: why tools do not see defects of this kind. A
+               case without it is not in the matrix
     sites      where the defect is, or where what it leaves behind was made: places as below, one a
                line; a place may be many lines. "census KIND" is something that is left over
                and that the framework counts, "worker" a thing of one worker used from another.
@@ -54,7 +56,7 @@ import pathlib
 import re
 from dataclasses import dataclass, field
 
-KEYS = {"unit", "test", "symptom", "signature", "decoys", "seconds", "common", "kind", "sites", "work", "program"}
+KEYS = {"unit", "test", "symptom", "signature", "decoys", "seconds", "lines", "common", "kind", "sites", "work", "program"}
 TOOLS = ("own", "memcheck", "helgrind", "drd", "tsan", "asan", "ubsan", "fanalyzer", "clang", "cppcheck")
 RACE_KEYS = {"race", "race.also", "race.one", "race.two", "race.tsan", "race.helgrind",
              "race.drd"}
@@ -113,6 +115,7 @@ class Case:
     work: list
     decoys: list = field(default_factory=list)
     race: RaceSpec = None
+    lines: int = 30  # of code that a repair may change
     kind: str = ""
     sites: dict = field(default_factory=dict)  # "broken" or a decoy: lines, or "census KIND"
     fn: dict = field(default_factory=dict)     # a tool: why it does not see it
@@ -152,6 +155,13 @@ def _seconds(where, text):
     if not re.fullmatch(r"[1-9]\d*", text):
         raise ManifestError(f"{where}: seconds is a number of them, not {text}")
     return int(text)
+
+
+def _lines(where, text):
+    m = re.fullmatch(r"([1-9]\d*) \S.*", text)
+    if not m:
+        raise ManifestError(f"{where}: lines is a number of them, and why, not {text}")
+    return int(m[1])
 
 
 def _common(where, text):
@@ -205,6 +215,7 @@ def _case(root, chapter, name, section):
     _check_files(root, where, case)
     if "race" in section:
         case.race = _race(root, where, case, section)
+    case.lines = _lines(where, section.get("lines", "30 as always"))
     case.kind = section.get("kind", "")
     case.fn = {t: section[f"fn.{t}"] for t in TOOLS if f"fn.{t}" in section}
     case.sites = _sites(root, where, case, section)

@@ -88,7 +88,8 @@ class Cell:
 
 
 def cells_of(cases, tool):
-    return [Cell(c, v, t) for c in cases for v in ("broken", *(d.name for d in c.decoys), "fixed")
+    """Of the cases whose manifest says what there is to be seen: `kind`."""
+    return [Cell(c, v, t) for c in cases if c.kind for v in ("broken", *(d.name for d in c.decoys), "fixed")
             for t in tools.NAMES if tool in (None, t)]
 
 
@@ -322,6 +323,12 @@ def check_documents(root, cases):
     return len(rows), out
 
 
+def outside(cases):
+    names = [c.name for c in cases if not c.kind]
+    if names:
+        print(f"not in the matrix, since their manifest has no kind: {', '.join(names)}")
+
+
 def finish(n, errors):
     for e in errors:
         print(f"{lesson.paint('31', 'FAIL')} {e}")
@@ -349,6 +356,7 @@ def in_order(rows, cases):
 
 def matrix(args):
     every = manifest.select(args.root, None, None)
+    outside(every)
     if args.check:
         return finish(*check_documents(args.root, every))
     cases = manifest.select(args.root, args.chapter, args.case)

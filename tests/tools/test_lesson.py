@@ -263,6 +263,12 @@ def diffs(check, tmp):
     root = make_root(tmp, {"reproduced": "int a = 0;\n" + "a++;\n" * 31 + "return a;"})
     code, out = lesson(root, "diff", "--count")
     check("a case that changes too much", code == 1 and "more than 30" in out and "0 passed, 1 failed" in out, out)
+    ini = root / "ch01-fake/cases.ini"
+    for lines, good in (("34 it is long", True), ("33 it is long", False)):
+        text = ini.read_text().split("lines = ")[0]
+        ini.write_text(f"{text}lines = {lines}\n")
+        code, out = lesson(root, "diff", "--count")
+        check(f"a case that may change {lines[:2]} lines of 34", (code == 0) == good, out)
 
 
 def removed(check, tmp):
