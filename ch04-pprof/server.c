@@ -39,11 +39,58 @@ static void search(gee_req *req) {
     gee_string(req, 200, "searched 50 shards\n");
 }
 
+/* --- taskleak: a task that waits for one that has forgotten it --- */
+
+static void waits_for_nobody(gee_ctx *ctx, void *arg) {
+    (void)ctx;
+    gee_chan_recv(NULL, arg, NULL);
+    gee_chan_unref(arg);
+}
+
+static void forgets(gee_req *req) {
+    gee_chan *answer = gee_chan_new(0, 0);
+    gee_chan_ref(answer);
+    gee_go(gee_background(), waits_for_nobody, answer);
+    gee_chan_unref(answer);
+    gee_string(req, 200, "forgotten\n");
+}
+
+/* --- block and mutex: a till that one customer at a time uses, for a tenth of a second --- */
+
+static gee_mutex till;
+
+static void pay(gee_req *req) {
+    gee_ctx *ctx = gee_req_ctx(req);
+    if (gee_mutex_lock(ctx, &till) < 0)
+        return;
+    gee_sleep(ctx, 100);
+    gee_mutex_unlock(&till);
+    gee_string(req, 200, "paid\n");
+}
+
+/* --- profile-against-deadline: everything below /limited has three seconds --- */
+
+static void hangs(gee_req *req) {
+    gee_ctx_wait(gee_req_ctx(req));
+}
+
+static void limited(gee_group *root) {
+    gee_group *g = gee_group_new(root, "/limited");
+    gee_use_timeout(g, 3000);
+    gee_use_idle_timeout(g, 4000);
+    gee_GET(g, "/hangs", hangs);
+    gee_pprof_routes(g, NULL);
+}
+
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 4, pprof. Try:\n"
                "  /order, /invoice  each waits for receipts that do not come\n"
                "  /search           starts 50 tasks, for 10 ms each\n"
+               "  /forgets          starts a task that waits for somebody who has gone\n"
+               "  /pay              at a till that takes a tenth of a second: several at a time\n"
+               "  /limited/hangs    has three seconds\n"
+               "  /limited/debug/pprof/goroutine?seconds=5   as well, and needs longer\n"
                "  /debug/pprof/     what this server can say of itself\n"
                "  /debug/tasks      what every task of it does\n");
 }
@@ -58,6 +105,9 @@ int main(void) {
     gee_GET(root, "/order", order);
     gee_GET(root, "/invoice", invoice);
     gee_GET(root, "/search", search);
+    gee_GET(root, "/forgets", forgets);
+    gee_GET(root, "/pay", pay);
+    limited(root);
     gee_debug_routes(root);
     gee_pprof_routes(root, NULL);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);
