@@ -152,6 +152,11 @@ onion:
 	@$(DEPS) check
 	@python3 tests/tools/onion.py --renew
 
+.PHONY: timeline
+timeline:
+	@$(DEPS) check
+	@python3 tests/tools/timeline.py --renew
+
 clean-room:
 	@sh tests/tools/clean-room.sh $(RELEASE)
 
@@ -173,6 +178,7 @@ help:
 	@echo 'make stores         mutex, rwmutex, sync.Map, snapshot, ctx: ns an operation, a table and a plot'
 	@echo 'make transcripts    what the lessons show of a terminal, renewed from runs'
 	@echo 'make onion          the picture of a chain, drawn anew from a request'
+	@echo 'make timeline       the picture of a trace, drawn anew from one'
 	@echo 'make fuzz FUZZ_S=60     libFuzzer over a server in simulation, for so many seconds'
 	@echo 'make bench          CPU a request against a bare libuv server, and bytes a stream'
 	@echo 'make test-browser   an EventSource in headless Chromium (installs Chromium)'

@@ -286,6 +286,8 @@ PARTS = {
     "tools": scripts,
     "onion": lambda t: command(t, "the picture of a chain, and its trace",
                                [sys.executable, "tests/tools/onion.py"]),
+    "timeline": lambda t: command(t, "the picture of a trace",
+                                  [sys.executable, "tests/tools/timeline.py"]),
     "races": races,
     "examples": lambda t: command(t, "the examples, with curl",
                                   [sys.executable, "tests/tools/examples.py"]),
