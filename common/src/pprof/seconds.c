@@ -16,8 +16,9 @@ int gee_prof_wait(gee_req *req, uint64_t seconds) {
     int rc = gee_timeout_extend(req, seconds * 1000 + ANSWER_MS);
     if (rc < 0)
         return rc;
-    req->x.conn->quiet_ns = gee_clock_in_ms(seconds * 1000);
+    req->x.conn->quiet_ns = gee_clock_in_ms(seconds * 1000 + ANSWER_MS);
     rc = gee_sleep(gee_req_ctx(req), seconds * 1000);
     req->x.conn->quiet_ns = 0;
+    req->x.conn->moved_ns = gee_clock_ns(); /* and not since it was asked */
     return rc;
 }
