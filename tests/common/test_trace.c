@@ -251,6 +251,44 @@ static void test_workers(void **state) {
     t_real(3, workers_body, NULL);
 }
 
+/* --- one recording after the other, while all workers are at it --- */
+
+enum { RECORDINGS = 50 };
+
+static void storm_body(gee_ctx *ctx, void *arg) {
+    struct echo e = {.there = gee_chan_new(0, 0), .back = gee_chan_new(0, 8)};
+    (void)arg;
+    gee_waitgroup_add(&e.done, 4);
+    for (int i = 0; i < 4; i++)
+        gee_go_on(i % 3, ctx, echoes, &e);
+    for (int i = 0; i < RECORDINGS; i++) {
+        gee_trace *t;
+        size_t n;
+        T_RC(gee_trace_start((size_t)64 << i % 8, &t), 0);
+        for (int j = 0; j < 20; j++) {
+            gee_chan_send(ctx, e.there, NULL);
+            gee_chan_recv(ctx, e.back, NULL);
+        }
+        gee_trace_stop(t);
+        char *text = t_trace_text(t, &n);
+        json_t *trace = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+        T_CHECK(trace != NULL);
+        T_CHECK(t_trace_count(trace, "X", "run", NULL) >= 1);
+        json_decref(trace);
+        free(text);
+        gee_trace_free(t);
+    }
+    gee_chan_close(e.there);
+    gee_waitgroup_wait(ctx, &e.done);
+    gee_chan_unref(e.there);
+    gee_chan_unref(e.back);
+}
+
+static void test_storm(void **state) {
+    (void)state;
+    t_real(3, storm_body, NULL);
+}
+
 /* --- the page --- */
 
 static void hello(gee_req *req) {
@@ -367,7 +405,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_workers), cmocka_unit_test(page),
     cmocka_unit_test(bad),          cmocka_unit_test(one),
     cmocka_unit_test(test_slow),    cmocka_unit_test(limited),
-    cmocka_unit_test(leaves),
+    cmocka_unit_test(leaves),       cmocka_unit_test(test_storm),
 };
 
 T_MAIN(tests)
