@@ -86,8 +86,10 @@ static void collect(gee_ctx *ctx, void *arg) {
     struct part *p = arg;
     gee_task *self = gee_task_self();
     (void)ctx;
+    gee_tsan_ignore_begin();
     gee_list_del(&self->all);
     gee_list_push(self->worker->tasks.next, &self->all);
+    gee_tsan_ignore_end();
     while (look(p, self))
         if (gee_sleep(NULL, 0) < 0) /* no memory for a timer */
             gee_yield();
