@@ -98,6 +98,7 @@ void gee_cpu_unwinder_close(gee_cpu_unwinder *u);
 /* walk.c: before the first handler; and in it: fills in whose time it is and the frames of what
  * was interrupted. */
 void gee_cpu_walk_init(void);
+bool gee_cpu_is_ours(uintptr_t pc); /* code that has frame pointers */
 void gee_cpu_walk(const void *ucontext, gee_cpu_stack *out);
 
 #endif

@@ -95,8 +95,12 @@ void gee_cpu_unwind(gee_cpu_unwinder *u, const gee_cpu_stack *from, gee_cpu_stac
     u->from = from;
     u->to = to;
     dwfl_getthread_frames(u->dwfl, getpid(), on_frame, u); /* what it has found before an error */
-    if (to->nframes > 1)
+    if (to->nframes > 1) {
+        /* Below a task's entry there is Boost's trampoline, which frame pointers do not lead to. */
+        if (to->task && !gee_cpu_is_ours(to->frames[to->nframes - 1]))
+            to->nframes--;
         return;
+    }
     to->nframes = from->nframes;
     memcpy(to->frames, from->frames, (size_t)from->nframes * sizeof(to->frames[0]));
 }

@@ -64,6 +64,10 @@ void gee_cpu_walk_init(void) {
     dl_iterate_phdr(look_at_module, NULL);
 }
 
+bool gee_cpu_is_ours(uintptr_t pc) {
+    return is_within(pc, text_low, text_high);
+}
+
 /* --- in the handler --- */
 
 GEE_TSAN_CARRIER static void say_whose(gee_cpu_stack *out, uint64_t task, gee_site created_at,
@@ -95,7 +99,7 @@ GEE_TSAN_CARRIER static void walk(gee_cpu_stack *out, const registers *r, uintpt
     /* It takes return addresses; this is the very instruction. */
     out->nframes = gee_prof_walk(r->pc + 1, r->fp, r->sp, end, out->frames, GEE_CPU_FRAMES);
     int ours = 0; /* and what they say of their callers is so */
-    while (ours < out->nframes && is_within(out->frames[ours], text_low, text_high))
+    while (ours < out->nframes && gee_cpu_is_ours(out->frames[ours]))
         ours++;
     if (out->nframes == 1 || ours < out->nframes)
         copy(out, r, end);
