@@ -48,6 +48,7 @@ int main(void) {
     gee_group *root = gee_root(e);
     gee_GET(root, "/events", events);
     gee_debug_routes(root);
+    gee_pprof_routes(root, NULL);
     gee_group *limited = gee_group_new(root, "/limited");
     gee_use_timeout_with(limited, &(gee_timeout_options){.ms = 1000, .log_fd = -1});
     gee_GET(limited, "/hangs", hangs);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a target needs, on Debian and Ubuntu; says what before it does.
 #
-#   deps.sh [GROUP...]     build (default), install, check, test, bench, stores, browser, cleanroom
+#   deps.sh [GROUP...]     build (default), install, check, test, flame, bench, stores, browser, cleanroom
 #
 # Silent and fast when everything is there. As root, or through sudo. Elsewhere it
 # lists what is needed and ends with 1, unless all of it can be found. With
@@ -18,6 +18,7 @@ packages_of() {
     install) echo "$(packages_of build) python3" ;;
     check) echo "$(packages_of build) libcmocka-dev libcurl4-openssl-dev curl python3 binutils patch" ;;
     test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck ?linux-perf ?libsqlite3-dev ?mandoc ?gnuplot-nox" ;;
+    flame) echo "$(packages_of check) linux-perf ?gdb" ;;
     clang) echo "clang CLANG_RT" ;;
     valgrind) echo "valgrind" ;;
     bench) echo "$(packages_of build) python3 ?wrk ?valgrind" ;;
@@ -25,7 +26,7 @@ packages_of() {
     browser) echo "chromium" ;;
     cleanroom) echo "debootstrap" ;;
     *)
-        echo "deps.sh: no group $1; there are: build install check test clang valgrind bench stores browser cleanroom" >&2
+        echo "deps.sh: no group $1; there are: build install check test flame clang valgrind bench stores browser cleanroom" >&2
         exit 2
         ;;
     esac
