@@ -91,7 +91,7 @@ all:
 	@$(AGAIN) -j $(shell nproc) build
 
 test:
-	@$(DEPS) test
+	@$(DEPS) test pprof
 	@python3 tests/tools/suite.py $(PART)
 
 check-broken:
@@ -157,7 +157,7 @@ clean-room:
 	@sh tests/tools/clean-room.sh $(RELEASE)
 
 deps:
-	@$(DEPS) test bench
+	@$(DEPS) test pprof bench
 
 help:
 	@echo 'make                build the library and the examples (installs what is missing)'

@@ -6,10 +6,17 @@
 #include "base/count.h"
 #include "base/tools.h"
 #include "pprof/stack.h"
+#include "runtime/park.h"
 #include "runtime/worker.h"
 #include <string.h>
 
 enum { DEPTH = 64 };
+
+/* A channel that it waits for, alone and not in a select. */
+static const void *channel_of(const gee_task *t) {
+    bool channel = t->reason == GEE_WAIT_CHAN_SEND || t->reason == GEE_WAIT_CHAN_RECV;
+    return channel && t->park ? t->park->on : NULL;
+}
 
 static int note(gee_buf *out, const gee_task *t, uint64_t now_ns) {
     uintptr_t pcs[DEPTH];
@@ -26,6 +33,9 @@ static int note(gee_buf *out, const gee_task *t, uint64_t now_ns) {
         .created_at = t->created_at,
         .parked_at = waiting ? t->parked_at : NULL,
         .fn = t->fn,
+        .stack_bytes = gee_prof_stack_bytes(t),
+        .owner = t->owner,
+        .on = waiting ? channel_of(t) : NULL,
         .worker = t->worker->index,
         .npcs = n,
     };

@@ -8,6 +8,7 @@
 #include "gee/sync.h"
 #include "pprof/prof_task.h"
 #include "pprof/stack.h"
+#include "runtime/park.h"
 #include "runtime/worker.h"
 #include "sync/waitq.h"
 #include <string.h>
@@ -64,6 +65,12 @@ static void lock_from_now_on(gee_runtime *rt) {
     gee_sleep(NULL, 0);
 }
 
+/* A channel that it waits for, alone and not in a select. */
+static const void *channel_of(const gee_task *t) {
+    bool channel = t->reason == GEE_WAIT_CHAN_SEND || t->reason == GEE_WAIT_CHAN_RECV;
+    return channel && t->park ? t->park->on : NULL;
+}
+
 static int note(gee_buf *out, const gee_task *t, uint64_t now_ns) {
     uintptr_t pcs[DEPTH];
     int n = gee_prof_stack_of(t, pcs, DEPTH);
@@ -79,6 +86,9 @@ static int note(gee_buf *out, const gee_task *t, uint64_t now_ns) {
         .created_at = t->created_at,
         .parked_at = waiting ? t->parked_at : NULL,
         .fn = t->fn,
+        .stack_bytes = gee_prof_stack_bytes(t),
+        .owner = t->owner,
+        .on = waiting ? channel_of(t) : NULL,
         .worker = t->worker->index,
         .npcs = n,
     };

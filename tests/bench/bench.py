@@ -7,7 +7,8 @@ wrk on another. The kernel's own count of the server's CPU time is divided by th
 requests that wrk counted. Seconds differ from machine to machine and from minute to
 minute; the ratio much less. Then 10,000 streams: resident memory for each, and how
 soon the server is rid of them, from the moment their clients begin to close. Then 5,000
-requests in flight that are answered at their deadline, and how late. Then instructions,
+requests in flight that are answered at their deadline, and how late. Then a profile of 10,000
+parked tasks: what it takes, and for how long the worker does nothing else. Then instructions,
 which no other program can disturb: count.py.
 
 Other programs on the same cores disturb all of this. How long the server was ready
@@ -37,6 +38,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "build/release/bench"
 BAR_RATIO, BAR_KIB, BAR_GONE_S = 1.5, 12.0, 1.0
 BAR_LATE_MS = 5.0  # 99 of 100 answers at a deadline
+BAR_PROFILE_MS, BAR_AWAY_MS = 50.0, 5.0
 QUIET = 0.1  # of the time without a core: above it, something else was running
 
 
@@ -212,6 +214,17 @@ def deadlines_part(n=5000, limit_ms=1000, seconds=6):
     return {**late, "left": left, "without_core": without, "met": met}
 
 
+def profile_part(n=10000, rounds=15):
+    out = subprocess.run([PROGRAMS / "profile", str(n), str(rounds)], stdout=subprocess.PIPE,
+                         text=True, timeout=120, check=True).stdout
+    r = json.loads(out)
+    met = r["cpu_ms"] <= BAR_PROFILE_MS and r["away_ms"] <= BAR_AWAY_MS
+    print(f"\na profile of {n} parked tasks: {r['cpu_ms']:.1f} ms of CPU, after {r['ms']:.1f} ms; "
+          f"bar {BAR_PROFILE_MS:.0f} ms; the worker is away for {r['away_ms']:.2f} ms at a time; "
+          f"bar {BAR_AWAY_MS:.0f} ms: {'met' if met else 'MISSED'}")
+    return {**r, "met": met}
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     p.add_argument("--rounds", type=int, default=5)
@@ -223,6 +236,7 @@ def main():
         print("one core only: the client takes from the server what is measured")
     results = {"requests": requests_part(args), "streams": streams_part(args),
                "deadlines": deadlines_part(),
+               "profile": profile_part(),
                "instructions": count.instructions_part(Server),
                "routes": count.routes_part(PROGRAMS)}
     (ROOT / "build/bench.json").write_text(json.dumps(results, indent=1) + "\n")

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a target needs, on Debian and Ubuntu; says what before it does.
 #
-#   deps.sh [GROUP...]     build (default), install, check, test, flame, bench, stores, browser, cleanroom
+#   deps.sh [GROUP...]     build (default), install, check, test, pprof, flame, bench, stores, browser, cleanroom
 #
 # Silent and fast when everything is there. As root, or through sudo. Elsewhere it
 # lists what is needed and ends with 1, unless all of it can be found. With
@@ -21,12 +21,14 @@ packages_of() {
     flame) echo "$(packages_of check) linux-perf ?gdb" ;;
     clang) echo "clang CLANG_RT" ;;
     valgrind) echo "valgrind" ;;
+    # Go, for its pprof: 440 MB once it is unpacked.
+    pprof) echo "?golang-go ?graphviz" ;;
     bench) echo "$(packages_of build) python3 ?wrk ?valgrind" ;;
     stores) echo "$(packages_of build) python3 ?gnuplot-nox" ;;
     browser) echo "chromium" ;;
     cleanroom) echo "debootstrap" ;;
     *)
-        echo "deps.sh: no group $1; there are: build install check test flame clang valgrind bench stores browser cleanroom" >&2
+        echo "deps.sh: no group $1; there are: build install check test pprof flame clang valgrind bench stores browser cleanroom" >&2
         exit 2
         ;;
     esac
@@ -86,6 +88,8 @@ $1
     pkg-config | clang | valgrind | wrk | chromium | curl | gcc | python3)
         command -v "$1" >/dev/null 2>&1
         ;;
+    golang-go) command -v go >/dev/null 2>&1 ;;
+    graphviz) command -v dot >/dev/null 2>&1 ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl 2>/dev/null ;;
     *) return 1 ;;
     esac

@@ -284,6 +284,8 @@ PARTS = {
     "races": races,
     "examples": lambda t: command(t, "the examples, with curl",
                                   [sys.executable, "tests/tools/examples.py"]),
+    "pprof": lambda t: command(t, "go tool pprof on every profile",
+                               [sys.executable, "tests/tools/pprof.py"], needs="go"),
     "install": lambda t: command(t, "make install, and programs that use it",
                                  [sys.executable, "tests/tools/install.py"]),
     "browser": browser,

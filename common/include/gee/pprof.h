@@ -11,6 +11,13 @@
  *                    of workers, tasks and the threadpool's threads; of other threads the
  *                    innermost function. The samples of a task, and of what it has a thread do,
  *                    have its id, name and creation site as labels. One at a time: 409
+ *   heap             what the framework holds: tasks, stacks, ctxs, timers, channels, connections,
+ *                    requests, copies, buffers; objects and bytes, by who made them, as far as that
+ *                    is known without noting it down. A program's own memory is not in it
+ *   block            for how long tasks have waited, by reason and place, other than to sleep or
+ *                    for the end of a ctx; counted only while it is switched on: ?seconds=10, or
+ *                    gee_pprof_count_waits
+ *   mutex            of that, the waits for mutexes and rwmutexes
  *   cmdline, symbol  the program's command line; names of addresses
  *
  * ?debug=1 is the same as text; of tasks ?debug=2 is a traceback for each. ?seconds=30 is what
@@ -39,6 +46,13 @@ typedef struct gee_pprof_options {
  * 0, or an error of gee_handle.
  */
 int gee_pprof_routes(gee_group *g, const gee_pprof_options *opt);
+
+/*
+ * Switches the counting of waits on or off, for block and mutex: as often off as on. While it is
+ * on, each wait that ends costs about a microsecond. What was counted is gone when it is off for
+ * everybody. From a task; parks. 0 or UV_ENOMEM: it is not on.
+ */
+int gee_pprof_count_waits(bool on);
 
 /*
  * Writes the profile of that name ("goroutine") into a file, for `go tool pprof FILE`; debug as

@@ -147,6 +147,7 @@ typedef struct gee_server_part {
     gee_ctx *ctx; /* parent of the requests' */
     gee_listener listener;
     gee_list conns;
+    gee_list link; /* in its worker's list, while it listens */
     bool listening;
 } gee_server_part;
 

@@ -13,6 +13,7 @@
 
 struct making {
     gee_prof *p;
+    const gee_prof *minus;     /* NULL: all of p */
     const gee_prof_kind *kind; /* NULL: as profile.proto */
     gee_buf out;
     int rc;
@@ -20,16 +21,21 @@ struct making {
 
 static void make(void *arg) {
     struct making *m = arg;
+    if (m->minus)
+        gee_prof_merge(m->p, m->minus, -1);
     gee_prof_resolve(m->p);
-    m->rc = m->kind ? gee_prof_text(m->p, m->kind->name, m->kind->form, &m->out)
+    m->rc = m->kind ? gee_prof_text(m->p, m->kind->title ? m->kind->title : m->kind->name,
+                                    m->kind->form, &m->out)
                     : gee_prof_encode(m->p, &m->out);
 }
 
-/* Into out: what p says; text, if a kind is given. Frees p; NULL: there was no memory for it. */
-static int made(gee_prof *p, const gee_prof_kind *text, gee_buf *out) {
-    struct making m = {.p = p, .kind = text, .rc = UV_ENOMEM};
+/* Into out: what p says, less `minus`; text, if a kind is given. Frees both; p NULL: there was no
+ * memory for it. */
+static int made(gee_prof *p, gee_prof *minus, const gee_prof_kind *text, gee_buf *out) {
+    struct making m = {.p = p, .minus = minus, .kind = text, .rc = UV_ENOMEM};
     int rc = p ? gee_blocking_in(&gee_framework_lane, NULL, make, &m) : UV_ENOMEM;
     gee_prof_free(p);
+    gee_prof_free(minus);
     *out = m.out;
     return rc < 0 ? rc : m.rc;
 }
@@ -44,18 +50,19 @@ static gee_prof *take(const gee_prof_kind *k) {
 static int make_of(const gee_prof_kind *k, uint64_t debug, gee_buf *out) {
     if (debug == 2 && k->traces)
         return k->traces(out);
-    return made(take(k), debug ? k : NULL, out);
+    return made(take(k), NULL, debug ? k : NULL, out);
 }
 
 /* --- the page --- */
 
 bool gee_prof_number(gee_req *req, const char *name, uint64_t most, uint64_t *value) {
-    const char *text = gee_query(req, name);
-    char *end;
+    const char *text = gee_query(req, name), *at = text;
+    uint64_t n = 0;
     if (text == NULL)
         return true;
-    unsigned long long n = strtoull(text, &end, 10);
-    if (*text >= '0' && *text <= '9' && *end == '\0' && n <= most) {
+    for (; *at >= '0' && *at <= '9' && n <= most; at++)
+        n = n * 10 + (uint64_t)(*at - '0');
+    if (at > text && *at == '\0' && n <= most) {
         *value = n;
         return true;
     }
@@ -81,35 +88,38 @@ static void answer(gee_req *req, const char *name, bool text, int rc, gee_buf *b
 
 void gee_prof_answer(gee_req *req, const char *name, gee_prof *p) {
     gee_buf b;
-    int rc = made(p, NULL, &b);
+    int rc = made(p, NULL, NULL, &b);
     answer(req, name, false, rc, &b);
 }
 
 void gee_prof_answer_text(gee_req *req, const gee_prof_kind *k, gee_prof *p) {
     gee_buf b;
-    int rc = made(p, k, &b);
+    int rc = made(p, NULL, k, &b);
     answer(req, k->name, true, rc, &b);
 }
 
 /* What has changed in so many seconds; if the client has gone, there is nobody to tell. */
 static void delta(gee_req *req, const gee_prof_kind *k, uint64_t seconds) {
-    if (k->watch)
-        k->watch(true);
+    if (k->watch && k->watch(true) < 0) {
+        gee_fail(req, 503);
+        return;
+    }
     gee_prof *before = take(k);
     uint64_t start_ns = gee_now_ns();
     int rc = gee_prof_wait(req, seconds);
     gee_prof *after = rc == 0 ? take(k) : NULL;
     if (k->watch)
         k->watch(false);
-    if (before == NULL && rc == 0)
-        rc = UV_ENOMEM;
-    if (before && after) {
-        gee_prof_merge(after, before, -1);
-        after->duration_ns = (int64_t)(gee_now_ns() - start_ns);
+    if (rc < 0 || before == NULL || after == NULL) {
+        gee_prof_free(before);
+        gee_prof_free(after);
+        gee_fail(req, 503);
+        return;
     }
-    gee_prof_free(before);
-    if (rc == 0 || rc == UV_ENOMEM)
-        gee_prof_answer(req, k->name, after);
+    after->duration_ns = (int64_t)(gee_now_ns() - start_ns);
+    gee_buf b;
+    rc = made(after, before, NULL, &b);
+    answer(req, k->name, false, rc, &b);
 }
 
 enum { MOST_SECONDS = 24 * 60 * 60 };

@@ -14,22 +14,30 @@
 /* --- the kinds of profiles --- */
 
 typedef struct gee_prof_kind {
-    const char *name;
+    const char *name, *title; /* title: in the text; NULL: the name */
     enum gee_prof_form form;
     /* The profile as of now, since the start or of this moment; parks. NULL: no memory. */
     gee_prof *(*take)(void);
     /* ?debug=2 is more than 1 here; NULL: it is the same. Parks. 0 or an error. */
     int (*traces)(gee_buf *out);
-    /* ?seconds= : switches on what is counted only while somebody looks; NULL: always there. */
-    void (*watch)(bool on);
+    /* ?seconds= : switches on what is counted only while somebody looks; NULL: always there. Parks.
+     * 0, or an error: it is not switched on. */
+    int (*watch)(bool on);
 } gee_prof_kind;
 
-extern const gee_prof_kind gee_prof_goroutine, gee_prof_taskleak;
+extern const gee_prof_kind gee_prof_goroutine, gee_prof_taskleak, gee_prof_heap, gee_prof_block,
+    gee_prof_mutex;
 
 /* tasks.c: adds the sample of a task. */
 void gee_prof_add_task(gee_prof *p, const gee_prof_task *t, const char *leak);
 /* site.c: who started it: a frame around its first function, and a label. */
 void gee_prof_push_site(gee_prof_stack *s, const gee_prof_task *t);
+
+/* each.c: runs fn(ctx, args[i]) in a task on worker i, for all of them, and parks until all have
+ * ended. args is an array of that many bytes each. 0 or UV_ENOMEM: on some it did not run. */
+#define gee_prof_on_each(fn, args) \
+    gee_prof_on_each_at(fn, args, sizeof(*(args)), "profile", GEE_HERE)
+int gee_prof_on_each_at(gee_task_fn fn, void *args, size_t size, const char *name, gee_site site);
 
 /* --- what pages share --- */
 

@@ -16,6 +16,7 @@
 #include "gee/ctx.h"
 #include "gee/sync.h"
 #include "pprof/stack.h"
+#include "runtime/park.h"
 #include "runtime/worker.h"
 #include <string.h>
 
@@ -26,6 +27,12 @@ struct part {
     gee_waitgroup *all_in;
     int rc;
 };
+
+/* A channel that it waits for, alone and not in a select. */
+static const void *channel_of(const gee_task *t) {
+    bool channel = t->reason == GEE_WAIT_CHAN_SEND || t->reason == GEE_WAIT_CHAN_RECV;
+    return channel && t->park ? t->park->on : NULL;
+}
 
 static int note(struct part *p, const gee_task *t, uint64_t now_ns) {
     uintptr_t pcs[DEPTH];
@@ -42,6 +49,9 @@ static int note(struct part *p, const gee_task *t, uint64_t now_ns) {
         .created_at = t->created_at,
         .parked_at = waiting ? t->parked_at : NULL,
         .fn = t->fn,
+        .stack_bytes = gee_prof_stack_bytes(t),
+        .owner = t->owner,
+        .on = waiting ? channel_of(t) : NULL,
         .worker = t->worker->index,
         .npcs = n,
     };
@@ -82,14 +92,18 @@ static bool look(struct part *p, gee_task *self) {
     return more;
 }
 
-static void collect(gee_ctx *ctx, void *arg) {
-    struct part *p = arg;
-    gee_task *self = gee_task_self();
-    (void)ctx;
+static void go_to_the_front(gee_task *self) {
     gee_tsan_ignore_begin();
     gee_list_del(&self->all);
     gee_list_push(self->worker->tasks.next, &self->all);
     gee_tsan_ignore_end();
+}
+
+static void collect(gee_ctx *ctx, void *arg) {
+    struct part *p = arg;
+    gee_task *self = gee_task_self();
+    (void)ctx;
+    go_to_the_front(self);
     while (look(p, self))
         if (gee_sleep(NULL, 0) < 0) /* no memory for a timer */
             gee_yield();

@@ -14,6 +14,8 @@ typedef struct gee_prof_task {
     const char *reason; /* why it waits; "" otherwise */
     gee_site created_at, parked_at;
     gee_task_fn fn;
+    size_t stack_bytes;     /* in use */
+    const void *owner, *on; /* its ctx, and what it waits for, if that is a channel: to compare */
     int worker, npcs;
     char name[32];
     uintptr_t pcs[]; /* as of gee_prof_stack_of */

@@ -130,7 +130,7 @@ void gee_prof_resolve(gee_prof *p);
 /* encode.c: as profile.proto, compressed. 0, or an error. After gee_prof_resolve. */
 int gee_prof_encode(const gee_prof *p, gee_buf *out);
 
-/* text.c: for people, and as tools took it before there was profile.proto. */
+/* text.c: for people, and as tools took it before there was profile.proto. name is its title. */
 enum gee_prof_form { GEE_PROF_COUNTS, GEE_PROF_HEAP, GEE_PROF_CONTENTION };
 int gee_prof_text(const gee_prof *p, const char *name, enum gee_prof_form form, gee_buf *out);
 /* The lines of one frame, each from `before` on. */

@@ -67,3 +67,10 @@ int gee_prof_stack_of(const gee_task *t, uintptr_t *pcs, int max) {
         return 0;
     return gee_prof_walk(pc, fp, low, high, pcs, max);
 }
+
+size_t gee_prof_stack_bytes(const gee_task *t) {
+    uintptr_t at = (uintptr_t)t->fctx, low = (uintptr_t)gee_stack_low(&t->stack);
+    if (t->stack.base == NULL || at < low || at >= (uintptr_t)gee_stack_top(&t->stack))
+        return 0;
+    return (uintptr_t)gee_stack_top(&t->stack) + GEE_STACK_END - at;
+}

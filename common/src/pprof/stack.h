@@ -12,6 +12,9 @@
  */
 int gee_prof_stack_of(const gee_task *t, uintptr_t *pcs, int max);
 
+/* How much of its stack is in use; 0: it has none yet. */
+size_t gee_prof_stack_bytes(const gee_task *t);
+
 /*
  * The same from a frame on, whose return address is pc: for a task that has been interrupted, or
  * that calls this itself. Frames lie between low and high, each above the one that it called; what

@@ -80,7 +80,7 @@ static void title(const gee_prof *p, const char *name, enum gee_prof_form form, 
             out, "heap profile: %" PRId64 ": %" PRId64 " [%" PRId64 ": %" PRId64 "] @ heap/1\n",
             total[0], total[1], total[0], total[1]);
     else
-        gee_buf_printf(out, "--- %s:\ncycles/second=1000000000\n", name);
+        gee_buf_printf(out, "--- %s:\ncycles/second=1000000000\nsampling period=1\n", name);
 }
 
 /* By the last value, the largest first; those of the same, in the order in which they came. */

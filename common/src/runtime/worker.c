@@ -195,6 +195,7 @@ int gee_worker_init(gee_worker *w, gee_runtime *rt, int index) {
     gee_list_init(&w->tasks);
     gee_list_init(&w->starved);
     gee_list_init(&w->paused);
+    gee_list_init(&w->servers);
     w->deferred_end = &w->deferred;
     w->alarm_ms = UINT64_MAX;
     w->rng = rt->seed + (uint64_t)index;
