@@ -18,7 +18,6 @@ import statistics
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 
 import bench
@@ -40,26 +39,31 @@ def reader_ns(pid):
                if (p / "comm").read_text() == "gee profile\n")
 
 
+def wrk(server, seconds):
+    out = subprocess.run(["wrk", "-t1", "-c32", f"-d{seconds}s", server.url + "/hello/you"],
+                         stdout=subprocess.PIPE, text=True, preexec_fn=bench.pin(1),
+                         timeout=seconds + 30, check=True).stdout
+    return int(re.search(r"(\d+) requests in", out).group(1))
+
+
 def a_round(server, seconds, on):
     """CPU µs a request, and the share of it that the reader of the samples has."""
     asked = []
     if on:
         def ask():
-            url = f"{server.url}/debug/pprof/profile?seconds={seconds + 2}&hz={HZ}"
+            url = f"{server.url}/debug/pprof/profile?seconds={seconds + 3}&hz={HZ}"
             asked.append(len(urllib.request.urlopen(url, timeout=60).read()))
         profile = threading.Thread(target=ask)
         profile.start()
-        time.sleep(0.5)
+    wrk(server, 1)  # with its first sample the profile reads files, once
     before, reader = cpu_ns(server.pid), reader_ns(server.pid)
-    out = subprocess.run(["wrk", "-t1", "-c32", f"-d{seconds}s", server.url + "/hello/you"],
-                         stdout=subprocess.PIPE, text=True, preexec_fn=bench.pin(1),
-                         timeout=seconds + 30, check=True).stdout
+    requests = wrk(server, seconds)
     used, reader = cpu_ns(server.pid) - before, reader_ns(server.pid) - reader
     if on:
         profile.join()
         if not asked:
             raise SystemExit("cpuprof.py: there was no profile")
-    return used / int(re.search(r"(\d+) requests in", out).group(1)) / 1000, reader / used
+    return used / requests / 1000, reader / used
 
 
 def in_turns(rounds, seconds):
