@@ -176,6 +176,19 @@ static void limited(gee_group *root) {
     gee_pprof_routes(g, NULL);
 }
 
+/* --- snapshot-only, trace-unbounded: much that is over soon --- */
+
+static void looks_up(gee_ctx *ctx, void *arg) {
+    (void)arg;
+    gee_sleep(ctx, 10);
+}
+
+static void search(gee_req *req) {
+    for (int i = 0; i < 50; i++) /* a shard each */
+        gee_go(gee_background(), looks_up, NULL);
+    gee_string(req, 200, "searched 50 shards\n");
+}
+
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 4, pprof. Try:\n"
@@ -187,6 +200,7 @@ static void index_page(gee_req *req) {
                "  /books            are closed on another worker: where is that? (GEE_WORKERS=2)\n"
                "  /limited/hangs    has three seconds\n"
                "  /limited/debug/pprof/goroutine?seconds=5   as well, and needs longer\n"
+               "  /search           starts 50 tasks, for 10 ms each\n"
                "  /debug/pprof/     what this server can say of itself\n"
                "  /debug/tasks      what every task of it does\n");
 }
@@ -206,6 +220,7 @@ int main(void) {
     gee_GET(root, "/pay", pay);
     gee_GET(root, "/books", books);
     limited(root);
+    gee_GET(root, "/search", search);
     gee_debug_routes(root);
     gee_pprof_routes(root, NULL);
     int rc = gee_engine_run(e, "127.0.0.1", port ? atoi(port) : 8080);

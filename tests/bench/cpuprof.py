@@ -20,8 +20,8 @@ import sys
 import threading
 import urllib.request
 
-import bench
 import count
+import peers
 
 BAR = 1.02
 HZ = 100
@@ -41,7 +41,7 @@ def reader_ns(pid):
 
 def wrk(server, seconds):
     out = subprocess.run(["wrk", "-t1", "-c32", f"-d{seconds}s", server.url + "/hello/you"],
-                         stdout=subprocess.PIPE, text=True, preexec_fn=bench.pin(1),
+                         stdout=subprocess.PIPE, text=True, preexec_fn=peers.pin(1),
                          timeout=seconds + 30, check=True).stdout
     return int(re.search(r"(\d+) requests in", out).group(1))
 
@@ -67,7 +67,7 @@ def a_round(server, seconds, on):
 
 
 def in_turns(rounds, seconds):
-    server = bench.Server("hello")
+    server = peers.Server([peers.PROGRAMS / "gee"])
     try:
         a_round(server, 1, True)
         pairs, shares = [], []
@@ -92,7 +92,7 @@ def in_turns(rounds, seconds):
 
 def of_the_handler():
     """Instructions of a sample, in the walk; the rest of the handler is some 50 more."""
-    server = bench.Server("hello", under=[*count.CALLGRIND, "--toggle-collect=gee_cpu_walk"],
+    server = peers.Server([peers.PROGRAMS / "gee"], under=[*count.CALLGRIND, "--toggle-collect=gee_cpu_walk"],
                           stderr=subprocess.PIPE)
     try:
         port = int(server.url.rsplit(":", 1)[1])

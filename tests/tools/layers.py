@@ -12,7 +12,7 @@ import re
 import sys
 
 LAYERS = ["base", "runtime", "ctx", "sync", "flow", "http", "web", "html", "middleware", "debug",
-          "pprof"]
+          "trace", "pprof", "otlp"]
 HEADERS = {  # the public headers of each layer
     "runtime": "task.h panic.h run.h",
     "ctx": "ctx.h",
@@ -23,7 +23,9 @@ HEADERS = {  # the public headers of each layer
     "html": "html.h",
     "middleware": "recovery.h middleware.h static.h gzip.h health.h timeout.h audit.h",
     "debug": "debug.h metrics.h",
-    "pprof": "pprof.h gee.h",
+    "trace": "trace.h",
+    "pprof": "pprof.h",
+    "otlp": "otlp.h span.h gee.h",
 }
 PUBLIC = {name: layer for layer, names in HEADERS.items() for name in names.split()}
 # gee/run.h and gee/task.h are contracts of the runtime, in part kept by ctx and sync

@@ -11,6 +11,8 @@
  *                    of workers, tasks and the threadpool's threads; of other threads the
  *                    innermost function. The samples of a task, and of what it has a thread do,
  *                    have its id, name and creation site as labels. One at a time: 409
+ *   trace            what the tasks did in ?seconds=1 (gee/trace.h), of each worker the latest
+ *                    ?kib=16384; 409 while another one is recorded
  *   heap             what the framework holds: tasks, stacks, ctxs, timers, channels, connections,
  *                    requests, copies, buffers; objects and bytes, by who made them, as far as that
  *                    is known without noting it down. A program's own memory is not in it

@@ -74,6 +74,9 @@ const gee_prof_kind *gee_prof_kind_find(const char *name);
 /* cpu_page.c */
 void gee_prof_cpu_page(gee_req *req);
 
+/* trace.c */
+void gee_prof_trace_page(gee_req *req);
+
 /* index.c: the pages that are no profiles. */
 void gee_prof_index_page(gee_req *req);
 void gee_prof_cmdline_page(gee_req *req);

@@ -14,6 +14,8 @@ const gee_prof_row gee_prof_rows[] = {
     {"taskleak", "the tasks that nothing will ever end", gee_prof_page, &gee_prof_taskleak, false},
     {"profile", "where the CPU time of the next 30 s, or seconds=, goes; hz=100", gee_prof_cpu_page,
      NULL, false},
+    {"trace", "what tasks did in ?seconds=1, for Perfetto (ui.perfetto.dev) and speedscope",
+     gee_prof_trace_page, NULL, false},
     {"heap", "what the framework holds, by type and by who made it: objects and bytes",
      gee_prof_page, &gee_prof_heap, false},
     {"block",
