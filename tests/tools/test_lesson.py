@@ -315,11 +315,21 @@ def manifests(check, tmp):
     check("manifest: a fixed unit that is a copy", code == 2 and "is not a link" in out, out)
 
 
+def soak(check, tmp):
+    """Twice, with two seeds: nothing deviates, or each time."""
+    for what, body, words in (("a case", "return 1;", "4 passed, 0 failed"),
+                              ("a case that passes", "return 0;", "2 passed, 2 failed")):
+        root = make_root(tmp, {"reproduced": body})
+        p = subprocess.run([sys.executable, TOOLS / "soak.py", "--root", root, "--times", "2"], text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+        check(f"soak: {what}", words in p.stdout and p.returncode == ("0 failed" not in words), p.stdout)
+
+
 def main():
     check, start = Checks(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gee-lesson-") as tmp:
         for part in (outcomes, caseless, not_clean, staircase, symbols, census, build_error,
-                     diffs, removed, manifests):
+                     diffs, removed, soak, manifests):
             part(check, tmp)
     print(f"{time.monotonic() - start:.0f} s")
     print(f"{check.passed} passed, {check.failed} failed")
