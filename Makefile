@@ -118,6 +118,11 @@ onion:
 	@$(DEPS) check
 	@python3 tests/tools/onion.py --renew
 
+.PHONY: timeline
+timeline:
+	@$(DEPS) check
+	@python3 tests/tools/timeline.py --renew
+
 clean-room:
 	@sh tests/tools/clean-room.sh $(RELEASE)
 
@@ -143,6 +148,7 @@ help:
 	@echo 'make hunt-check SEED=7 ANSWER="vans scale"   whether it is they'
 	@echo 'make transcripts    what the lessons show of a terminal, renewed from runs'
 	@echo 'make onion          the picture of a chain, drawn anew from a request'
+	@echo 'make timeline       the picture of a trace, drawn anew from one'
 	@echo 'make fuzz FUZZ_S=60     libFuzzer over a server in simulation, for so many seconds'
 	@echo 'make bench          what a request, a stream, a task cost, beside nginx, h2o, Go and others:'
 	@echo '                      docs/performance.md; ONLY=hello,micro ROUNDS=3: some of it'

@@ -17,7 +17,7 @@ packages_of() {
     build) echo "gcc libc6-dev pkg-config libuv1-dev libboost-context-dev libjansson-dev libdw-dev zlib1g-dev LLHTTP" ;;
     install) echo "$(packages_of build) python3 ?libcurl4-openssl-dev" ;;
     check) echo "$(packages_of build) libcmocka-dev libcurl4-openssl-dev curl python3 binutils patch" ;;
-    test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck ?linux-perf ?gdb ?libsqlite3-dev ?mandoc ?gnuplot-nox" ;;
+    test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck ?linux-perf ?gdb ?libsqlite3-dev ?mandoc ?gnuplot-nox ?tmux" ;;
     flame) echo "$(packages_of check) linux-perf ?gdb" ;;
     clang) echo "clang CLANG_RT" ;;
     valgrind) echo "valgrind" ;;

@@ -307,6 +307,8 @@ PARTS = {
     "tools": scripts,
     "onion": lambda t: command(t, "the picture of a chain, and its trace",
                                [sys.executable, "tests/tools/onion.py"]),
+    "timeline": lambda t: command(t, "the picture of a trace",
+                                  [sys.executable, "tests/tools/timeline.py"]),
     "races": races,
     "gdb": lambda t: command(t, "gdb, live, on a core, at a race",
                              [sys.executable, "tests/tools/test_gdb.py"], needs="gdb"),
