@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a trace costs: CPU time a request with it and without, in one run, round by round.
 
-wrk on one core loads tests/bench/hello.c on another. A round is one load without a trace
+wrk on one core loads tests/bench/peers/gee.c on another. A round is one load without a trace
 and one that lies wholly within a recording (the cost of recording), after which the
 server makes the trace and sends it (the cost of the JSON; beside it no request is served).
 All CPU time is the kernel's count for all threads of the server. The bar is for the recording.
@@ -21,8 +21,9 @@ import threading
 import time
 import urllib.request
 
-import bench
 import count
+import load
+import peers
 
 BAR = 5.0  # per cent of the CPU time a request
 PATH = "/debug/pprof/trace"
@@ -36,7 +37,7 @@ class Download(threading.Thread):
         self.url, self.bytes, self.head, self.error = url, 0, b"", None
 
     def run(self):
-        bench.pin(1)()
+        peers.pin(1)()
         try:
             with urllib.request.urlopen(self.url, timeout=120) as r:
                 while piece := r.read(1 << 20):
@@ -46,17 +47,10 @@ class Download(threading.Thread):
             self.error = e
 
 
-def cpu_ns(pid):
-    return sum(int((t / "schedstat").read_text().split()[0])
-               for t in pathlib.Path(f"/proc/{pid}/task").iterdir())
-
-
 def loaded(server, args):
     """CPU µs a request, of all threads; and how many requests."""
-    before = cpu_ns(server.pid)
-    row = bench.load(server, args.seconds, args.connections)
-    requests = row["rps"] * args.seconds
-    return (cpu_ns(server.pid) - before) / requests / 1000, requests, row["without_core"]
+    row = load.ask(server, "hello", args.seconds, args.connections)
+    return row["cpu_us"], row["rps"] * args.seconds, row["waited"]
 
 
 def one_round(server, args):
@@ -65,20 +59,19 @@ def one_round(server, args):
     trace.start()
     time.sleep(0.3)
     on, requests, without_too = loaded(server, args)
-    before = cpu_ns(server.pid)
+    before = server.cpu_ns()
     trace.join()
     if trace.error or b'"workers":1' not in trace.head:
         raise SystemExit(f"trace.py: no trace: {trace.error or trace.head[:200]}")
-    made = (cpu_ns(server.pid) - before) / requests / 1000
+    made = (server.cpu_ns() - before) / requests / 1000
     return {"off": off, "on": on, "made": made, "mib": trace.bytes / 2**20,
             "without_core": max(without, without_too)}
 
 
-def recording_server(name, **options):
+def recording_server(command, **options):
     """A server that records from now on, and will not come to making the trace."""
-    server = bench.Server(name, **options)
-    port = int(server.url.rsplit(":", 1)[1])
-    server.recording = socket.create_connection(("127.0.0.1", port), 30)
+    server = peers.Server(command, **options)
+    server.recording = socket.create_connection(("127.0.0.1", server.port), 30)
     server.recording.sendall(f"GET {PATH}?seconds=3600 HTTP/1.1\r\nHost: t\r\n\r\n".encode())
     while b"pprof/trace" not in urllib.request.urlopen(server.url + "/debug/tasks").read():
         time.sleep(0.1)
@@ -88,8 +81,8 @@ def recording_server(name, **options):
 def instructions(rounds=(20, 100), connections=50):
     """A request's, at rest and while it is recorded: of a long run and a short one the difference."""
     few, many = rounds
-    return [(count.count_run(start, "", many, connections) - count.count_run(start, "", few, connections))
-            / ((many - few) * connections) for start in (bench.Server, recording_server)]
+    return [(count.run("", 1, many, connections, start) - count.run("", 1, few, connections, start))
+            / ((many - few) * connections) for start in (peers.Server, recording_server)]
 
 
 def main():
@@ -99,10 +92,11 @@ def main():
     p.add_argument("--connections", type=int, default=64)
     p.add_argument("--kib", type=int, default=16384)
     args = p.parse_args()
-    server = bench.Server("hello")
+    peers.make_files()
+    server = peers.start("gee")
     rows = []
     try:
-        bench.load(server, 1, args.connections)
+        load.ask(server, "hello", 1, args.connections)
         for i in range(args.rounds):
             r = one_round(server, args)
             rows.append(r)
@@ -116,7 +110,9 @@ def main():
     met = recording <= BAR
     print(f"trace: recording costs {recording:.1f} % of the CPU time a request; with the JSON that is "
           f"made afterwards {whole:.1f} %; bar {BAR:.0f} for the first: {'met' if met else 'MISSED'}")
-    bench.warn_of_others(statistics.median(r["without_core"] for r in rows))
+    waited = statistics.median(r["without_core"] for r in rows)
+    if waited > 0.1:
+        print(f"NOT QUIET: other programs kept the server from its core {waited:.0%} of the time")
     if shutil.which("valgrind"):
         rest, traced = instructions()
         print(f"request, instructions in user space: {rest:.0f} at rest, {traced:.0f} while it is recorded: "

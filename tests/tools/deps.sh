@@ -15,14 +15,14 @@ set -u
 packages_of() {
     case $1 in
     build) echo "gcc libc6-dev pkg-config libuv1-dev libboost-context-dev libjansson-dev libdw-dev zlib1g-dev LLHTTP" ;;
-    install) echo "$(packages_of build) python3" ;;
+    install) echo "$(packages_of build) python3 ?libcurl4-openssl-dev" ;;
     check) echo "$(packages_of build) libcmocka-dev libcurl4-openssl-dev curl python3 binutils patch" ;;
-    test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck ?linux-perf ?libsqlite3-dev ?mandoc ?gnuplot-nox" ;;
+    test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck ?linux-perf ?gdb ?libsqlite3-dev ?mandoc ?gnuplot-nox" ;;
     clang) echo "clang CLANG_RT" ;;
     valgrind) echo "valgrind" ;;
     # Go, for its pprof: 440 MB once it is unpacked.
     pprof) echo "?golang-go ?graphviz" ;;
-    bench) echo "$(packages_of build) python3 ?wrk ?valgrind" ;;
+    bench) echo "$(packages_of build) python3 ?wrk ?valgrind ?nginx-light ?h2o ?libmicrohttpd-dev ?golang-go ?golang-github-gin-gonic-gin-dev ?nodejs" ;;
     stores) echo "$(packages_of build) python3 ?gnuplot-nox" ;;
     browser) echo "chromium" ;;
     readers) echo "chromium npm" ;;

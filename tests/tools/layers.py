@@ -12,7 +12,7 @@ import re
 import sys
 
 LAYERS = ["base", "runtime", "ctx", "sync", "flow", "http", "web", "html", "middleware", "debug",
-          "trace", "pprof"]
+          "trace", "pprof", "otlp"]
 HEADERS = {  # the public headers of each layer
     "runtime": "task.h panic.h run.h",
     "ctx": "ctx.h",
@@ -24,7 +24,8 @@ HEADERS = {  # the public headers of each layer
     "middleware": "recovery.h middleware.h static.h gzip.h health.h timeout.h audit.h",
     "debug": "debug.h metrics.h",
     "trace": "trace.h",
-    "pprof": "pprof.h gee.h",
+    "pprof": "pprof.h",
+    "otlp": "otlp.h span.h gee.h",
 }
 PUBLIC = {name: layer for layer, names in HEADERS.items() for name in names.split()}
 # gee/run.h and gee/task.h are contracts of the runtime, in part kept by ctx and sync

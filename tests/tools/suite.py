@@ -166,8 +166,9 @@ def linted(tally):
     start = time.monotonic()
     rc, out = run(["cppcheck", "--std=c11", "--enable=warning,portability", "--inline-suppr",
                    "--error-exitcode=1", "--quiet", "-j", str(os.cpu_count()),
-                   "-Icommon/include", "-Icommon/src", "-Itests/lib", "-D__linux__",
-                   "--suppressions-list=tests/tools/cppcheck.txt", "common/src", "tests/lib"], 600)
+                   "-Icommon/include", "-Icommon/src", "-Icommon/otlp-curl", "-Itests/lib",
+                   "-D__linux__", "--suppressions-list=tests/tools/cppcheck.txt", "common/src",
+                   "common/otlp-curl", "tests/lib"], 600)
     if rc != 0:
         tail(out)
     tally.line("cppcheck", int(rc == 0), int(rc != 0), time.monotonic() - start)
@@ -193,6 +194,9 @@ SCRIPTS = {
     "ch01-leaks/tsan.sh": (
         [r"exit code: 1 ", r"reports of TSan: 0$", r"stays for ever, of an idle stream for ever"],
         [r"exit code: 0 ", r"reports of TSan: 0$"]),
+    "ch04-pprof/helgrind.sh": (
+        [r"in gee_prof_walk, stack.c$", r"in note, prof_task.c$", r"is not seen where it is"],
+        [r"reports of Helgrind: 0$"]),
     "ch01-leaks/perf.sh": (
         [r"census: tasks 402 ", r"^ +\d+\.\d+%  gee_stream$"],
         [r"census: tasks 2 ", r"^ +none$"]),
@@ -267,6 +271,10 @@ PARTS = {
                                  [sys.executable, "tests/tools/test_lesson.py"]),
     "race-machine": lambda t: command(t, "the judge of the tools' reports",
                                       [sys.executable, "tests/tools/test_race.py"]),
+    "workshop": lambda t: command(t, "the workshop: every case, in its packs",
+                                  [sys.executable, "tests/tools/test_workshop.py"]),
+    "watch": lambda t: command(t, "the workshop's watch, in tmux",
+                               [sys.executable, "tests/tools/test_watch.py"], needs="tmux"),
     "broken": lambda t: command(t, "check-broken", lesson("broken")),
     "fixed": lambda t: command(t, "check-fixed", lesson("fixed")),
     "census": lambda t: command(t, "the census of the leaks",
@@ -289,6 +297,8 @@ PARTS = {
     "timeline": lambda t: command(t, "the picture of a trace",
                                   [sys.executable, "tests/tools/timeline.py"]),
     "races": races,
+    "gdb": lambda t: command(t, "gdb, live, on a core, at a race",
+                             [sys.executable, "tests/tools/test_gdb.py"], needs="gdb"),
     "examples": lambda t: command(t, "the examples, with curl",
                                   [sys.executable, "tests/tools/examples.py"]),
     "pprof": lambda t: command(t, "go tool pprof on every profile",
@@ -297,6 +307,7 @@ PARTS = {
                                  [sys.executable, "tests/tools/install.py"]),
     "browser": browser,
     "trace": traces,
+    "hunt": lambda t: command(t, "the hunt can be won", [sys.executable, "tests/tools/test_hunt.py"]),
     "readers": readers,
 }
 

@@ -6,6 +6,13 @@
  *
  *   goroutine, task  the stacks of all tasks, with who started each
  *   taskleak         those that nothing will ever end (gee_leakcheck)
+ *   profile          where the CPU time of the next ?seconds=30 goes, at ?hz=100 (1 to 1000):
+ *                    of each thread, a timer on its own CPU clock sends it SIGPROF. The stacks
+ *                    of workers, tasks and the threadpool's threads; of other threads the
+ *                    innermost function. The samples of a task, and of what it has a thread do,
+ *                    have its id, name and creation site as labels. One at a time: 409
+ *   trace            what the tasks did in ?seconds=1 (gee/trace.h), of each worker the latest
+ *                    ?kib=16384; 409 while another one is recorded
  *   heap             what the framework holds: tasks, stacks, ctxs, timers, channels, connections,
  *                    requests, copies, buffers; objects and bytes, by who made them, as far as that
  *                    is known without noting it down. A program's own memory is not in it
@@ -13,8 +20,6 @@
  *                    for the end of a ctx; counted only while it is switched on: ?seconds=10, or
  *                    gee_pprof_count_waits
  *   mutex            of that, the waits for mutexes and rwmutexes
- *   trace            what the tasks did in ?seconds=1 (gee/trace.h), of each worker the latest
- *                    ?kib=16384; 409 while another one is recorded
  *   cmdline, symbol  the program's command line; names of addresses
  *
  * ?debug=1 is the same as text; of tasks ?debug=2 is a traceback for each. ?seconds=30 is what

@@ -19,7 +19,7 @@ static const gee_limits defaults = {
     .body_ms = 30 * 1000,
     .write_ms = 30 * 1000,
     .idle_ms = 60 * 1000,
-    .drain_ms = 10 * 1000,
+    .drain_ms = GEE_DEFAULT_DRAIN_MS,
 };
 
 static gee_limits with_defaults(const gee_limits *given) {

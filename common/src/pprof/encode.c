@@ -105,6 +105,7 @@ static void encode(gee_proto *w, const gee_prof *p, gee_proto *inner, gee_buf *s
     gee_proto_uint(w, 10, (uint64_t)p->duration_ns);
     value_type(w, 11, inner, type);
     gee_proto_uint(w, 12, (uint64_t)p->period);
+    gee_proto_uint(w, 13, p->comment);
 }
 
 int gee_prof_encode(const gee_prof *p, gee_buf *out) {

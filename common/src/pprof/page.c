@@ -92,6 +92,12 @@ void gee_prof_answer(gee_req *req, const char *name, gee_prof *p) {
     answer(req, name, false, rc, &b);
 }
 
+void gee_prof_answer_text(gee_req *req, const gee_prof_kind *k, gee_prof *p) {
+    gee_buf b;
+    int rc = made(p, NULL, k, &b);
+    answer(req, k->name, true, rc, &b);
+}
+
 /* What has changed in so many seconds; if the client has gone, there is nobody to tell. */
 static void delta(gee_req *req, const gee_prof_kind *k, uint64_t seconds) {
     if (k->watch && k->watch(true) < 0) {

@@ -51,6 +51,8 @@ bool gee_prof_number(gee_req *req, const char *name, uint64_t most, uint64_t *va
 /* page.c: resolves and encodes p, on a thread, and answers with it as a file of that name; p is
  * freed. NULL: 503. */
 void gee_prof_answer(gee_req *req, const char *name, gee_prof *p);
+/* page.c: the same for people, as the kind has it. */
+void gee_prof_answer_text(gee_req *req, const gee_prof_kind *k, gee_prof *p);
 
 /*
  * seconds.c: parks the request's task for so long, however short the time of a request is
@@ -68,6 +70,9 @@ typedef struct gee_prof_row {
 extern const gee_prof_row gee_prof_rows[];
 /* Of that name; NULL: there is none. */
 const gee_prof_kind *gee_prof_kind_find(const char *name);
+
+/* cpu_page.c */
+void gee_prof_cpu_page(gee_req *req);
 
 /* trace.c */
 void gee_prof_trace_page(gee_req *req);

@@ -95,6 +95,7 @@ typedef struct gee_prof {
     int ntypes;
     int64_t period, time_ns, duration_ns; /* time: Unix; duration 0: of one moment */
     int rc;                               /* 0 or UV_ENOMEM: it is not whole */
+    uint32_t comment;                     /* a string, for people; 0: none */
     GEE_PROF_TABLE(char *) strings;
     GEE_PROF_TABLE(gee_prof_location) locations;
     GEE_PROF_TABLE(gee_prof_function) functions;

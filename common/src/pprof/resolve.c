@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 struct resolver {
     gee_prof *p;
@@ -209,6 +210,9 @@ static void site(struct resolver *r, gee_prof_location *l) {
 
 void gee_prof_resolve(gee_prof *p) {
     struct resolver r = {p, gee_symbols_open()};
+    Dwfl_Module *program = r.dwfl ? dwfl_addrmodule(r.dwfl, getauxval(AT_ENTRY)) : NULL;
+    if (program)
+        mapping(p, program); /* the first one is what a profile is of, to its readers */
     for (size_t i = 0; i < p->locations.n; i++) {
         gee_prof_location *l = &p->locations.at[i];
         if (l->nlines > 0) /* of an earlier call */

@@ -12,6 +12,7 @@
  * function; one less is within the call.
  */
 #include "pprof/stack.h"
+#include "base/tools.h"
 #include "runtime/worker.h"
 
 #define GEE_NOT_LOOKED_AT __attribute__((no_sanitize("address", "thread", "undefined")))
@@ -24,7 +25,8 @@ int gee_prof_walk(uintptr_t pc, uintptr_t fp, uintptr_t low, uintptr_t high, uin
         pcs[n++] = pc - 1;
     while (n < max && fp >= low && fp + 2 * sizeof(uintptr_t) <= high &&
            fp % sizeof(uintptr_t) == 0) {
-        const uintptr_t *frame = (const uintptr_t *)fp;
+        uintptr_t frame[2] = {((const uintptr_t *)fp)[0], ((const uintptr_t *)fp)[1]};
+        gee_vg_defined(frame, sizeof(frame)); /* what is no frame may be anything */
         /* The outermost one was called by nobody: its caller's frame is not on this stack. */
         if (frame[0] <= fp || frame[0] >= high || frame[1] == 0)
             break;

@@ -105,6 +105,8 @@ int gee_prof_text(const gee_prof *p, const char *name, enum gee_prof_form form, 
         order[i] = (struct order){p->samples.at[i].values[p->ntypes - 1], i};
     qsort(order, p->samples.n, sizeof(*order), by_value);
     title(p, name, form, out);
+    if (p->comment)
+        gee_buf_printf(out, "# %s\n\n", p->strings.at[p->comment]);
     for (size_t i = 0; i < p->samples.n; i++)
         if (!gee_prof_is_zero(p, &p->samples.at[order[i].number]))
             sample(p, &p->samples.at[order[i].number], form, out);

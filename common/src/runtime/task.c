@@ -241,12 +241,14 @@ void gee_task_run(gee_worker *w, gee_task *t) {
     t->state = GEE_TASK_RUNNING;
     t->since_ns = w->now_ns;
     w->current = t;
+    atomic_signal_fence(memory_order_seq_cst); /* a signal's handler finds whom it interrupts */
     if (w->probe)
         gee_probe_begin(w, t);
     switch_in(w, t);
     if (w->probe)
         gee_probe_end(w, t);
     w->current = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
     if (t->state != GEE_TASK_DEAD)
         return;
     forget(t);

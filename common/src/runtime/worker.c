@@ -4,6 +4,7 @@
 #include "base/pool.h"
 #include "base/tools.h"
 #include "runtime/overflow.h"
+#include "runtime/thread.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -170,6 +171,7 @@ void gee_worker_enter(gee_worker *w) {
 #endif
     gee_tsan_ignore_begin();
     gee_overflow_enter(w);
+    gee_thread_know_stack();
     gee_pools_keep(true);
 }
 

@@ -66,7 +66,7 @@ struct gee_worker {
     /* In the task, when a wait is over, with its reason still in it; NULL: nobody asks. */
     void (*on_waited)(gee_task *t, uint64_t waited_ns);
     gee_stack_cache stacks;
-    gee_panic_info panic; /* of the task that is about to end by it */
+    gee_panic_info panic; /* of the task that ends by it, and parks no more */
     void *sched;          /* the loop's own context while a task runs */
     void *fiber;
     void *fake_stack;
@@ -79,6 +79,7 @@ struct gee_worker {
     uv_thread_t thread;
     char *read_buf; /* GEE_READ_BUF bytes, for reads that end before the next one starts */
     uint64_t next_id;
+    uint64_t turns;            /* in simulation: how often a task was let run */
     bool left_over, loop_busy; /* found by gee_worker_close, for who joins the thread */
 };
 
