@@ -1,232 +1,254 @@
 #!/usr/bin/env python3
-"""`make bench`: what a request and a parked stream cost.
+"""`make bench`: what a request, a stream, a task cost, beside what others take for it.
 
-CPU a request, as a ratio to tests/bench/floor.c, a bare libuv server that does not
-parse: both in the same run, interleaved round by round, the server on one core and
-wrk on another. The kernel's own count of the server's CPU time is divided by the
-requests that wrk counted. Seconds differ from machine to machine and from minute to
-minute; the ratio much less. Then 10,000 streams: resident memory for each, and how
-soon the server is rid of them, from the moment their clients begin to close. Then 5,000
-requests in flight that are answered at their deadline, and how late. Then instructions,
-which no other program can disturb: count.py.
+  bench.py                       everything: docs/performance.md with its pictures, build/bench.json
+  bench.py --only hello,micro    some of it: into build/ alone
+  bench.py --rounds 3 --seconds 1
 
-Other programs on the same cores disturb all of this. How long the server was ready
-to run and had no core is the kernel's to tell, and is told here: when it is much,
-look for who else is running before you believe the figures.
+In each round every server is measured once, one after the other; so a ratio is of two that had the
+same machine at the same time, and the median of the rounds is told with their spread. A server is
+alone on a core, its load on another. CPU a request is the kernel's count of the server's time,
+divided by the requests that wrk counted: it does not matter how fast the load is.
 
-A table, build/bench.json, and exit code 1 if a bar is missed.
+Other programs on the same cores disturb this all the same. How long the server was ready to run and
+had no core is the kernel's to tell, and is told here.
+
+Exit code 1 if a bar is missed.
 """
 
 import argparse
 import json
 import os
-import pathlib
-import re
 import resource
-import shutil
-import signal
-import statistics
-import subprocess
 import sys
 import time
-import urllib.request
 
 import count
+import figures
+import load
+import peers
+import report
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAMS = ROOT / "build/release/bench"
-BAR_RATIO, BAR_KIB, BAR_GONE_S = 1.5, 12.0, 1.0
-BAR_LATE_MS = 5.0  # 99 of 100 answers at a deadline
+CONNECTIONS, STREAMS, DEADLINES, LIMIT_MS = 64, 10000, 5000, 100
 QUIET = 0.1  # of the time without a core: above it, something else was running
+COUNTED = ("tasks", "timers", "ctxs", "chans", "conns", "reqs", "copies", "bytes")
+PARTS = [*load.WORKLOADS, "streams", "deadline", "workers", "micro", "counts"]
 
 
-def pin(core):
-    cores = sorted(os.sched_getaffinity(0))
-    return lambda: os.sched_setaffinity(0, {cores[core % len(cores)]})
+def say(text, end="\n"):
+    print(text, end=end, flush=True)
 
 
-class Server:
-    def __init__(self, name, under=(), stderr=None):
-        self.process = subprocess.Popen([*under, PROGRAMS / name], stdout=subprocess.PIPE,
-                                        stderr=stderr, text=True, preexec_fn=pin(0),
-                                        env={**os.environ, "GEE_WORKERS": "1"})
-        self.pid = self.process.pid
-        said = self.process.stdout.readline().split()
-        if not said:
-            self.process.wait()
-            raise SystemExit(f"bench.py: {name} did not start")
-        self.url = said[-1]
+class Servers:
+    """Those that can do it. They live for one workload."""
 
-    def sched(self):
-        """ns on a core, and ns ready to run without one: of the main thread, worker 0."""
-        text = pathlib.Path(f"/proc/{self.pid}/schedstat").read_text()
-        return tuple(int(n) for n in text.split()[:2])
+    def __init__(self, workload, names=None):
+        self.workload = workload
+        self.all = {n: peers.start(n) for n in names or peers.who_can(workload)}
 
-    def rss_kib(self):
-        text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", text).group(1))
+    def __enter__(self):
+        return self
 
-    def census(self):
-        with urllib.request.urlopen(self.url + "/debug/tasks?format=json", timeout=30) as r:
-            return json.loads(r.read())["census"]
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-def load(server, seconds, connections):
-    """One round of wrk: CPU µs a request, requests a second, p50 and p99 in µs."""
-    cpu0, waited0 = server.sched()
-    start = time.monotonic()
-    out = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
-                          server.url + "/hello/you"], stdout=subprocess.PIPE, text=True,
-                         preexec_fn=pin(1), timeout=seconds + 30, check=True).stdout
-    wall = time.monotonic() - start
-    cpu1, waited1 = server.sched()
-    requests = int(re.search(r"(\d+) requests in", out).group(1))
-    unit = {"us": 1, "ms": 1000, "s": 1e6}
-    p50, p99 = (float(v) * unit[u] for v, u in
-                re.findall(r"^\s+(?:50|99)%\s+([\d.]+)(us|ms|s)", out, re.M))
-    if "Non-2xx" in out or "Socket errors" in out:
-        print(out)
-        raise SystemExit("bench.py: wrk met errors")
-    return {"cpu_us": (cpu1 - cpu0) / requests / 1000, "rps": requests / seconds, "p50_us": p50,
-            "p99_us": p99, "without_core": (waited1 - waited0) / 1e9 / wall}
-
-
-def median(rows, key):
-    return statistics.median(r[key] for r in rows)
-
-
-def warn_of_others(share):
-    if share > QUIET:
-        print(f"  NOT QUIET: other programs kept the server from its core {share:.0%} of the time")
-
-
-def requests_part(args):
-    if shutil.which("wrk") is None:
-        print("wrk is not installed (package wrk): requests are not measured")
-        return None
-    servers = {"floor": Server("floor"), "gee": Server("hello")}
-    rows = {name: [] for name in servers}
-    try:
-        for s in servers.values():
-            load(s, 1, args.connections)
-        for i in range(args.rounds):
-            for name, s in servers.items():
-                rows[name].append(load(s, args.seconds, args.connections))
-            floor, gee = (r[-1]["cpu_us"] for r in rows.values())
-            print(f"  round {i + 1} of {args.rounds}: floor {floor:.2f}, gee {gee:.2f} µs CPU a "
-                  f"request, ratio {gee / floor:.2f}", flush=True)
-    finally:
-        for s in servers.values():
+    def __exit__(self, *failed):
+        for s in self.all.values():
             s.stop()
-    print(f"\n{'':<8}{'CPU µs/request':>16}{'spread':>16}{'requests/s':>12}"
-          f"{'p50 µs':>9}{'p99 µs':>9}")
-    for name, r in rows.items():
-        cpu = [x["cpu_us"] for x in r]
-        print(f"{name:<8}{median(r, 'cpu_us'):>16.2f}{f'{min(cpu):.2f} - {max(cpu):.2f}':>16}"
-              f"{median(r, 'rps'):>12.0f}{median(r, 'p50_us'):>9.0f}{median(r, 'p99_us'):>9.0f}")
-    ratios = [g["cpu_us"] / f["cpu_us"] for g, f in zip(rows["gee"], rows["floor"])]
-    ratio = statistics.median(ratios)
-    print(f"gee / floor: {ratio:.2f} (rounds: {min(ratios):.2f} - {max(ratios):.2f}); "
-          f"bar {BAR_RATIO}: {'met' if ratio <= BAR_RATIO else 'MISSED'}")
-    without = statistics.median(x["without_core"] for r in rows.values() for x in r)
-    warn_of_others(without)
-    return {"rows": rows, "ratios": ratios, "ratio": ratio, "without_core": without,
-            "met": ratio <= BAR_RATIO}
 
 
-def streams_part(args):
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    n = min(args.streams, hard - 100)
-    server = Server("hello")
-    client = None
+def more_than(server, before):
+    """How many things more there are, when the clients have gone."""
+    for _ in range(100):
+        now = server.census()
+        more = {k: now[k] - before[k] for k in COUNTED}
+        if not any(more.values()):
+            break
+        time.sleep(0.05)
+    return sum(abs(v) for v in more.values())
+
+
+def left_by(workload, load_it, results):
+    """
+    Objects that the census counts, when the clients have gone; and bytes, when the server has
+    ended. Some of these libc and libuv keep for good, from the first time that they need them: so it
+    is what the second load leaves that the first did not. Without malloc's thread cache, since
+    what is free in that counts as allocated.
+    """
+    left = []
+    for times in (1, 2):
+        server = peers.Server([peers.PROGRAMS / "gee", peers.FILES],
+                              env={"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"})
+        try:
+            before = server.census()
+            for _ in range(times):
+                load_it(server)
+            objects = more_than(server, before)
+        finally:
+            said = server.stop()
+        left.append(int(said.split("left:")[1]))
+    results["left"][workload] = objects + max(0, left[1] - left[0])
+    say(f"  left: {objects} objects, {left[1] - left[0]} bytes")
+
+
+def requests_part(workload, args, results):
+    say(f"\n{load.title(workload)}")
+    with Servers(workload) as servers:
+        rows = {n: [] for n in servers.all}
+        for n, s in servers.all.items():
+            load.ask(s, workload, 1, args.connections)
+        for i in range(args.rounds):
+            for n, s in servers.all.items():
+                rows[n].append(load.ask(s, workload, args.seconds, args.connections))
+            say(f"  round {i + 1} of {args.rounds}: " + ", ".join(
+                f"{n} {r[-1]['cpu_us']:.2f}" for n, r in rows.items()) + " µs CPU a request")
+    results["requests"][workload] = rows
+    left_by(workload, lambda s: load.ask(s, workload, 1, args.connections), results)
+
+
+def one_of_streams(server, n):
+    """Parked: resident bytes, and how soon each is gone. Then ticking: CPU an event."""
+    before = server.rss_kib()
+    streams = load.Streams(server, n, "/events")
+    kib = (server.rss_kib() - before) / n
+    closed = streams.close()
+    gone, deadline = {}, time.monotonic() + 30
+    while len(gone) < n and time.monotonic() < deadline:
+        time.sleep(0.3)
+        for line in server.get("/gone").decode().splitlines()[1:]:
+            port, ns = line.split()
+            gone[int(port)] = int(ns)
+    late = [(gone[p] - ns) / 1e6 for p, ns in closed.items() if p in gone]
+    streams = load.Streams(server, n, "/events?ms=1000")
+    time.sleep(1)
+    server.get("/gone")
+    cpu = server.cpu_ns()
+    time.sleep(3)
+    cpu = server.cpu_ns() - cpu
+    ticks = int(server.get("/gone").split()[0])
+    ticking_kib = (server.rss_kib() - before) / n
+    streams.close()
+    time.sleep(1)
+    return {"kib": kib, "ticking_kib": ticking_kib, "held": n, "gone": len(late),
+            "gone_p50_ms": figures.percentile(late, 0.5),
+            "gone_p99_ms": figures.percentile(late, 0.99), "tick_us": cpu / max(1, ticks) / 1e3}
+
+
+def streams_part(args, results):
+    n = min(args.streams, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 100)
+    say(f"\n{n} streams, parked; their clients leave; then ticking once a second")
+    rows, names = {}, [p for p in ("gee", "gin") if peers.is_here(p)]
+    for i in range(max(1, args.rounds - 2)):
+        with Servers("streams", names) as servers:  # new ones: what is resident is of one load
+            for name, s in servers.all.items():
+                row = one_of_streams(s, n)
+                rows.setdefault(name, []).append(row)
+                say(f"  round {i + 1}: {name} {row['kib']:.2f} KiB each, {row['gone']} gone, p99 "
+                    f"after {row['gone_p99_ms']:.1f} ms; ticking {row['ticking_kib']:.2f} KiB, "
+                    f"{row['tick_us']:.2f} µs an event")
+    results["streams"] = rows
+    left_by("streams", lambda s: load.Streams(s, n, "/events?ms=1000").close(), results)
+
+
+def deadline_part(args, results):
+    say(f"\n{DEADLINES} requests a second with a deadline of {LIMIT_MS} ms, half of them late")
+    with Servers("deadline") as servers:
+        rows = {n: [] for n in servers.all}
+        for i in range(max(1, args.rounds - 2)):
+            for n, s in servers.all.items():
+                row = load.deadlines(s, DEADLINES, LIMIT_MS, 2 * args.seconds)
+                rows[n].append(row)
+                say(f"  round {i + 1}: {n} {row['cpu_us']:.2f} µs CPU a request, {row['expired']} "
+                    f"of {row['answers']} late, their answers by p99 {row['p99_ms']:.2f} ms")
+    results["deadline"] = rows
+    left_by("deadline", lambda s: load.deadlines(s, DEADLINES, LIMIT_MS, 2), results)
+
+
+def workers_part(args, results):
+    """
+    Both cores serve, and both have a thread of wrk: so requests a second say nothing. What two
+    cores would serve is limited by the busier one of two workers: its share of the CPU time of
+    a request.
+    """
+    say("\ntwo workers, hello, wrk on both cores")
+    command = [peers.PROGRAMS / "gee", peers.FILES]
+    one, two = peers.Server(command), peers.Server(command, core=None, workers=2)
+    rows = {"one": [], "two": []}
     try:
-        base = server.census()
-        before = server.rss_kib()
-        client = subprocess.Popen([PROGRAMS / "streams", server.url.rsplit(":", 1)[1], str(n),
-                                   "/events"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                  text=True, preexec_fn=pin(1))
-        if client.stdout.readline().strip() != "open":
-            raise SystemExit("bench.py: the streams did not open")
-        kib = (server.rss_kib() - before) / n
-        held = server.census()["tasks"] - base["tasks"]
-        (cpu0, waited0), start = server.sched(), time.monotonic()
-        client.kill()
-        client.wait()
-        closing = time.monotonic() - start  # until the last of them was closed
-        keys = ("tasks", "reqs", "conns")
-        while True:
-            now = server.census()
-            gone = time.monotonic() - start
-            if all(now[k] <= base[k] for k in keys) or gone > 10:
-                break
-            time.sleep(0.01)
-        cpu, waited = ((b - a) / 1e9 for a, b in zip((cpu0, waited0), server.sched()))
-        left = {k: now[k] - base[k] for k in keys}
+        for i in range(args.rounds):
+            for name, s in (("one", one), ("two", two)):
+                rows[name].append(load.ask(s, "hello", args.seconds, 256, core=None, threads=2))
+            a, b = rows["one"][-1], rows["two"][-1]
+            say(f"  round {i + 1}: {a['cpu_us']:.2f} and {b['cpu_us']:.2f} µs CPU a request, "
+                f"of two the busier has {b['busiest']:.0%}")
     finally:
-        if client and client.poll() is None:
-            client.kill()
-            client.wait()
-        server.stop()
-    met = held == n and kib <= BAR_KIB and gone <= BAR_GONE_S and not any(left.values())
-    print(f"\n{n} streams, {held} tasks parked{'' if held == n else ', MISSED'}: "
-          f"{kib:.2f} KiB resident each, bar {BAR_KIB:.0f}: "
-          f"{'met' if kib <= BAR_KIB else 'MISSED'}")
-    print(f"their clients close: after {gone:.2f} s there are {left['tasks']} tasks, "
-          f"{left['reqs']} requests, {left['conns']} connections more than before; "
-          f"bar 0 within {BAR_GONE_S:.0f} s: {'met' if gone <= BAR_GONE_S else 'MISSED'}")
-    print(f"  of that the clients took {closing:.2f} s to close; "
-          f"the server used {cpu:.2f} s of CPU")
-    warn_of_others(waited / gone)
-    return {"streams": n, "held": held, "kib": kib, "gone_s": gone, "closing_s": closing,
-            "cpu_s": cpu, "without_core_s": waited, "left": left, "met": met}
+        one.stop()
+        two.stop()
+    gain = [a["cpu_us"] / (b["cpu_us"] * b["busiest"]) for a, b in zip(rows["one"], rows["two"])]
+    results["workers"] = {"rows": rows, "gain": gain}
 
 
-def deadlines_part(n=5000, limit_ms=1000, seconds=6):
-    server = Server("hello")
-    try:
-        (_, waited0), start = server.sched(), time.monotonic()
-        out = subprocess.run([PROGRAMS / "deadline", server.url.rsplit(":", 1)[1], str(n),
-                              "/limited/hangs", str(limit_ms), str(seconds)], text=True,
-                             stdout=subprocess.PIPE, preexec_fn=pin(1), timeout=60, check=True)
-        late = json.loads(out.stdout)
-        without = (server.sched()[1] - waited0) / 1e9 / (time.monotonic() - start)
-        time.sleep(limit_ms / 1000 + 0.5)
-        left = server.census()["reqs"] - 1
-    finally:
-        server.stop()
-    met = late["p99_ms"] <= BAR_LATE_MS and late["min_ms"] >= 0 and left == 0
-    print(f"\n{n} requests in flight, each answered 504 at its deadline of {limit_ms} ms, "
-          f"{late['answers']} answers: late by p50 {late['p50_ms']:.2f}, p99 {late['p99_ms']:.2f}, "
-          f"p99.9 {late['p999_ms']:.2f}, at most {late['max_ms']:.2f} ms, none early; "
-          f"{left} requests left; bar p99 {BAR_LATE_MS:.0f} ms: {'met' if met else 'MISSED'}")
-    warn_of_others(without)
-    return {**late, "left": left, "without_core": without, "met": met}
+def micro_part(args, results):
+    say("\nthe parts: ns of CPU an operation")
+    programs = {"gee": peers.PROGRAMS / "micro", "go": peers.PROGRAMS / "micro-go"}
+    rows = {n: [] for n, p in programs.items() if p.exists()}
+    for _ in range(args.rounds):
+        for n in rows:
+            rows[n].append(load.micro(programs[n], 100))
+    for key in rows["gee"][0]:
+        say(f"  {key:<14}" + "".join(f"{n} {figures.median(r, key):8.1f}   "
+                                     for n, r in rows.items() if key in r[0]))
+    results["micro"] = rows
+
+
+def counts_part(results):
+    results["counts"] = {"instructions": count.instructions(), "routes": count.routes()}
+
+
+def measure(args, only):
+    results = {"requests": {}, "left": {}, "machine": report.machine(),
+               "rounds": args.rounds, "seconds": args.seconds}
+    parts = {"streams": streams_part, "deadline": deadline_part, "workers": workers_part,
+             "micro": micro_part}
+    for part in only:
+        if part in load.WORKLOADS and load.have_wrk():
+            requests_part(part, args, results)
+        elif part in load.WORKLOADS or (part == "workers" and not load.have_wrk()):
+            say(f"{part}: wrk is not installed (package wrk): not measured")
+        elif part == "counts":
+            counts_part(results)
+        else:
+            parts[part](args, results)
+    return json.loads(json.dumps(results))
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    p.add_argument("--only", default="", help="some of: " + ",".join(PARTS))
     p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--seconds", type=int, default=3)
-    p.add_argument("--connections", type=int, default=64)
-    p.add_argument("--streams", type=int, default=10000)
+    p.add_argument("--seconds", type=int, default=2)
+    p.add_argument("--connections", type=int, default=CONNECTIONS)
+    p.add_argument("--streams", type=int, default=STREAMS)
     args = p.parse_args()
+    only = [w for w in args.only.split(",") if w] or PARTS
+    if set(only) - set(PARTS):
+        p.error(f"--only: {', '.join(sorted(set(only) - set(PARTS)))}: there are {', '.join(PARTS)}")
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if len(os.sched_getaffinity(0)) < 2:
-        print("one core only: the client takes from the server what is measured")
-    results = {"requests": requests_part(args), "streams": streams_part(args),
-               "deadlines": deadlines_part(),
-               "instructions": count.instructions_part(Server),
-               "routes": count.routes_part(PROGRAMS)}
-    (ROOT / "build/bench.json").write_text(json.dumps(results, indent=1) + "\n")
-    return 0 if all(r is None or r["met"] for r in results.values()) else 1
+        say("one core only: the load takes from the server what is measured")
+    for name in peers.missing():
+        say(f"skipped: {peers.label(name)}: not installed (package {peers.PACKAGES[name]})")
+    peers.make_files()
+    start = time.monotonic()
+    results = measure(args, only)
+    results["took_s"] = time.monotonic() - start
+    waited = results["without_core"] = figures.without_core(results)
+    (peers.ROOT / "build/bench.json").write_text(json.dumps(results, indent=1) + "\n")
+    where = report.write(results, whole=set(only) == set(PARTS))
+    rows = figures.bars(results)
+    say("\n" + report.bars_table(rows))
+    if waited is not None and waited > QUIET:
+        say(f"NOT QUIET: other programs kept the servers from their core {waited:.0%} of the time")
+    say(f"{results['took_s']:.0f} s; written: {where}, build/bench.json")
+    return 0 if all(r["met"] is not False for r in rows) else 1
 
 
 if __name__ == "__main__":

@@ -1,12 +1,17 @@
 /*
- * Keeps N requests in flight that are all answered at their deadline, and says how late the
- * answers come: deadline PORT N PATH LIMIT_MS SECONDS. The first ones are spread over the limit;
- * each connection asks again as soon as it was answered. The lateness is from the client's
- * side: from the write of the request to the read of its 504, less the limit.
+ * Requests with a deadline, of which every second one misses it:
+ *
+ *   deadline PORT N LIMIT_MS SECONDS
+ *
+ * N connections, each asks once a second, the times spread evenly: for /limited/MS, which
+ * is to be answered after so many ms, half of the limit or ten times the limit. Says how late
+ * the answers of the latter are, from the client's side: from the write of the request to the read
+ * of its 504, less the limit; and how many there were of both.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,13 +24,13 @@
 
 typedef struct client {
     int fd;
-    uint64_t sent_ns;
+    uint64_t sent_ns; /* 0: it has its answer */
+    const char *status;
 } client;
 
-static char head[256];
-static size_t head_len;
+static int limit_ms;
 static int64_t *late_ns;
-static size_t nlate, cap;
+static size_t nlate, cap, nanswers;
 
 static uint64_t now_ns(void) {
     struct timespec ts;
@@ -55,22 +60,31 @@ static void raise_limit(rlim_t n) {
     setrlimit(RLIMIT_NOFILE, &l);
 }
 
-static void ask(client *c) {
+static void ask(client *c, bool in_time) {
+    char head[128];
+    if (c->sent_ns) {
+        fprintf(stderr, "deadline: no answer for a second\n");
+        exit(1);
+    }
+    int len = snprintf(head, sizeof(head), "GET /limited/%d HTTP/1.1\r\nHost: bench\r\n\r\n",
+                       in_time ? limit_ms / 2 : 10 * limit_ms);
+    c->status = in_time ? "HTTP/1.1 200" : "HTTP/1.1 504";
     c->sent_ns = now_ns();
-    if (write(c->fd, head, head_len) != (ssize_t)head_len)
+    if (write(c->fd, head, (size_t)len) != len)
         die("deadline: write");
 }
 
-static void answered(client *c, uint64_t limit_ns) {
+static void answered(client *c) {
     char buf[1024];
     ssize_t n = read(c->fd, buf, sizeof(buf));
-    if (n < 12 || memcmp(buf, "HTTP/1.1 504", 12) != 0) {
-        fprintf(stderr, "deadline: not a 504: %.*s\n", n > 12 ? 12 : 0, buf);
+    if (n < 12 || memcmp(buf, c->status, 12) != 0) {
+        fprintf(stderr, "deadline: %.*s where %s was due\n", n > 12 ? 12 : 0, buf, c->status);
         exit(1);
     }
-    if (nlate < cap)
-        late_ns[nlate++] = (int64_t)(now_ns() - c->sent_ns - limit_ns);
-    ask(c);
+    nanswers++;
+    if (c->status[9] == '5' && nlate < cap)
+        late_ns[nlate++] = (int64_t)(now_ns() - c->sent_ns) - (int64_t)limit_ms * 1000000;
+    c->sent_ns = 0;
 }
 
 static int by_size(const void *a, const void *b) {
@@ -82,31 +96,28 @@ static double at(double share) {
     return (double)late_ns[(size_t)(share * (double)(nlate - 1))] / 1e6;
 }
 
-static void run(client *clients, int n, int ep, uint64_t limit_ns, uint64_t run_ns) {
-    uint64_t start = now_ns();
+static void run(client *clients, size_t n, int ep, uint64_t run_ns) {
+    uint64_t start = now_ns(), now;
     struct epoll_event events[256];
-    for (int asked = 0; now_ns() - start < run_ns;) {
-        uint64_t due = (now_ns() - start) * (uint64_t)n / limit_ns;
-        for (; asked < n && (uint64_t)asked < due; asked++)
-            ask(&clients[asked]);
+    for (size_t asked = 0; (now = now_ns() - start) < run_ns;) {
+        for (uint64_t due = now * n / 1000000000; asked < due; asked++)
+            ask(&clients[asked % n], asked % 2 == 0);
         int got = epoll_wait(ep, events, 256, 1);
         if (got < 0 && errno != EINTR)
             die("deadline: epoll_wait");
         for (int i = 0; i < got; i++)
-            answered(events[i].data.ptr, limit_ns);
+            answered(events[i].data.ptr);
     }
 }
 
 int main(int argc, char **argv) {
-    if (argc != 6)
+    if (argc != 5)
         return 2;
     int port = atoi(argv[1]), n = atoi(argv[2]), ep = epoll_create1(0);
-    uint64_t limit_ns = (uint64_t)atoi(argv[4]) * 1000000;
-    uint64_t run_ns = (uint64_t)atoi(argv[5]) * 1000000000;
+    limit_ms = atoi(argv[3]);
+    uint64_t seconds = strtoull(argv[4], NULL, 10);
     raise_limit((rlim_t)n + 100);
-    head_len =
-        (size_t)snprintf(head, sizeof(head), "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n", argv[3]);
-    cap = (size_t)n * (size_t)(2 + run_ns / limit_ns);
+    cap = (size_t)n * (seconds + 1);
     client *clients = calloc((size_t)n, sizeof(*clients));
     late_ns = calloc(cap, sizeof(*late_ns));
     if (clients == NULL || late_ns == NULL || ep < 0)
@@ -116,13 +127,13 @@ int main(int argc, char **argv) {
         clients[i].fd = connect_to(port);
         epoll_ctl(ep, EPOLL_CTL_ADD, clients[i].fd, &ev);
     }
-    run(clients, n, ep, limit_ns, run_ns);
+    run(clients, (size_t)n, ep, seconds * 1000000000);
     if (nlate == 0)
         return 1;
     qsort(late_ns, nlate, sizeof(*late_ns), by_size);
-    printf("{\"answers\": %zu, \"min_ms\": %.3f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, "
-           "\"p999_ms\": %.3f, \"max_ms\": %.3f}\n",
-           nlate, at(0), at(0.5), at(0.99), at(0.999), at(1));
+    printf("{\"answers\": %zu, \"expired\": %zu, \"min_ms\": %.3f, \"p50_ms\": %.3f, "
+           "\"p99_ms\": %.3f, \"p999_ms\": %.3f, \"max_ms\": %.3f}\n",
+           nanswers, nlate, at(0), at(0.5), at(0.99), at(0.999), at(1));
     free(clients);
     free(late_ns);
     return 0;

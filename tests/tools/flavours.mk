@@ -7,8 +7,8 @@ B       := build/$(FLAVOUR)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
         -Wpointer-arith -Werror
-CPPFLAGS += -D_GNU_SOURCE -Icommon/include -Icommon/src
-CFLAGS_common := -std=c11 -g -fno-omit-frame-pointer -fstack-clash-protection $(WARN)
+CPPFLAGS += -D_GNU_SOURCE -Icommon/include -Icommon/src -Icommon/otlp-curl
+CFLAGS_common := -std=c11 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -fstack-clash-protection $(WARN)
 
 CC_release  := gcc
 CC_clang    := clang
@@ -18,11 +18,12 @@ CC_tsan     := clang
 CC_valgrind := gcc
 CC_fuzz     := clang
 
+# Without the table of addresses, which gcc makes unasked, a symbol costs a look at each unit.
 OPT_release  := -O2
-OPT_clang    := -O2
+OPT_clang    := -O2 -gdwarf-aranges
 OPT_debug    := -O0
 OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-OPT_tsan     := -O1 -fsanitize=thread
+OPT_tsan     := -O1 -gdwarf-aranges -fsanitize=thread
 OPT_valgrind := -O1 -DGEE_VALGRIND
 OPT_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
@@ -31,12 +32,15 @@ ifeq ($(filter $(FLAVOUR),$(FLAVOURS)),)
 $(error FLAVOUR=$(FLAVOUR): it is one of $(FLAVOURS))
 endif
 
+# For programs: a call in tail position keeps the caller's frame, and a profile shows it.
+WHOLE_STACKS := -fno-optimize-sibling-calls
+
 CC      := $(CC_$(FLAVOUR))
 CFLAGS  := $(CFLAGS_common) $(OPT_$(FLAVOUR))
 LDFLAGS := $(filter -fsanitize=%,$(OPT_$(FLAVOUR)))
 
 # What carries tasks is not instrumented for TSan: see common/src/base/tools.h.
-TSAN_CARRIERS := base runtime ctx sync http
+TSAN_CARRIERS := base runtime ctx sync http trace
 ifeq ($(FLAVOUR),tsan)
 CPPFLAGS += -DGEE_TSAN
 $(foreach l,$(TSAN_CARRIERS),$(eval $(B)/common/src/$(l)/%.o: CFLAGS += -fno-sanitize=thread))

@@ -42,6 +42,7 @@ endef
 
 define chapter_rules
 $(B)/$(1)/%.o: CPPFLAGS += $(CPPFLAGS_tests)
+$(B)/$(1)/%.o: CFLAGS += $(WHOLE_STACKS)
 $(B)/$(1)/broken/%.o $(B)/$(1)/decoys/%.o $(B)/$(1)/exercise/%.o: CFLAGS += $(TO_THE_LINE)
 $(B)/$(1)/test_%.broken: $(B)/$(1)/test_%.o $(call units_of,$(1)) $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
 	$$(link)

@@ -4,6 +4,7 @@
 #include "base/pool.h"
 #include "base/tools.h"
 #include "runtime/overflow.h"
+#include "runtime/thread.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -170,6 +171,7 @@ void gee_worker_enter(gee_worker *w) {
 #endif
     gee_tsan_ignore_begin();
     gee_overflow_enter(w);
+    gee_thread_know_stack();
     gee_pools_keep(true);
 }
 
@@ -193,6 +195,7 @@ int gee_worker_init(gee_worker *w, gee_runtime *rt, int index) {
     gee_list_init(&w->tasks);
     gee_list_init(&w->starved);
     gee_list_init(&w->paused);
+    gee_list_init(&w->servers);
     w->deferred_end = &w->deferred;
     w->alarm_ms = UINT64_MAX;
     w->rng = rt->seed + (uint64_t)index;
@@ -243,6 +246,7 @@ void gee_worker_close(gee_worker *w) {
     if (w->loop_busy)
         uv_walk(&w->loop, print_handle, NULL);
     gee_stack_cache_free(&w->stacks);
+    gee_origins_free(&w->origins);
     gee_overflow_leave(w);
     free_buffers(w);
 }

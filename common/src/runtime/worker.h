@@ -59,9 +59,14 @@ struct gee_worker {
     gee_work *hungry; /* work for which there was no memory, latest first */
     gee_timer again;  /* armed while any of these two waits */
     gee_list paused;  /* listeners: no descriptor for a connection yet */
+    gee_list servers; /* what listens here: of the layer above */
     gee_task *current;
+    gee_origins origins;
+    struct gee_probe *probe; /* the first of those who look on; NULL: nobody does */
+    /* In the task, when a wait is over, with its reason still in it; NULL: nobody asks. */
+    void (*on_waited)(gee_task *t, uint64_t waited_ns);
     gee_stack_cache stacks;
-    gee_panic_info panic; /* of the task that is about to end by it */
+    gee_panic_info panic; /* of the task that ends by it, and parks no more */
     void *sched;          /* the loop's own context while a task runs */
     void *fiber;
     void *fake_stack;
