@@ -191,11 +191,12 @@ $(B)/tests/common/test_%: $(B)/tests/common/test_%.o $(TESTLIB_OBJS) $(LIB)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
 
-$(B)/tests/common/test_signals: LDFLAGS += $(WRAP_signals)
-$(B)/tests/common/test_keys: LDFLAGS += $(WRAP_keys)
 $(B)/tests/common/test_otlp_curl: $(B)/tests/common/test_otlp_curl.o $(TESTLIB_OBJS) $(LIB_OTLP) $(LIB)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_OTLP) $(LIB) $(LIBS) $(TEST_LIBS)
+
+$(B)/tests/common/test_signals: LDFLAGS += $(WRAP_signals)
+$(B)/tests/common/test_keys: LDFLAGS += $(WRAP_keys)
 
 .PHONY: tests
 tests: $(TESTS)

@@ -5,7 +5,9 @@
 #include "gee/gee.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* --- no-creation-site: a receipt for everything, from a service that has stopped to answer --- */
 
@@ -103,6 +105,62 @@ static void pay(gee_req *req) {
     gee_string(req, 200, "paid\n");
 }
 
+/* --- racy-dump: the books are closed on another worker, and asked about meanwhile --- */
+
+static void reads_ledger(gee_ctx *ctx) {
+    volatile char pages[16 * 1024]; /* of it */
+    pages[0] = 1;
+    gee_sleep(ctx, 50);
+    pages[sizeof(pages) - 1] = pages[0];
+}
+
+static void adds_up(void) {
+    uint64_t end_ns = uv_hrtime() + 500 * 1000 * 1000;
+    while (uv_hrtime() < end_ns)
+        ;
+}
+
+static void signs(gee_ctx *ctx) {
+    gee_ctx_wait(ctx);
+}
+
+static void closes_books(gee_ctx *ctx, void *arg) {
+    (void)arg;
+    reads_ledger(ctx);
+    adds_up();
+    signs(ctx);
+}
+
+/* The traceback of that task, from a dump of all. */
+static void show_task(gee_req *req, char *all, const char *name) {
+    char *at = strstr(all, name), *next;
+    while (at && (next = strstr(all, "\n\n")) != NULL && next < at)
+        all = next + 2;
+    char *end = at ? strstr(all, "\n\n") : NULL;
+    if (end)
+        *end = '\0';
+    gee_string(req, 200, "%s\n", at ? all : "it is not there");
+}
+
+static void books(gee_req *req) {
+    enum { MOST = 256 * 1024 };
+    char *all = gee_alloc(req, MOST);
+    char path[] = "/tmp/gee-books-XXXXXX";
+    int fd = mkstemp(path);
+    gee_go_on((gee_worker_index() + 1) % gee_workers(), gee_req_ctx(req), closes_books, NULL);
+    gee_sleep(gee_req_ctx(req), 200);
+    int rc = gee_pprof_save("goroutine", 2, path);
+    ssize_t n = rc < 0 ? rc : all ? read(fd, all, MOST - 1) : UV_ENOMEM;
+    close(fd);
+    unlink(path);
+    if (n <= 0) {
+        gee_fail(req, 500);
+        return;
+    }
+    all[n] = '\0';
+    show_task(req, all, "# \"closes_books\"");
+}
+
 /* --- profile-against-deadline: everything below /limited has three seconds --- */
 
 static void hangs(gee_req *req) {
@@ -138,6 +196,7 @@ static void index_page(gee_req *req) {
                "  /import?ms=500    is busy with memory for so long\n"
                "  /forgets          starts a task that waits for somebody who has gone\n"
                "  /pay              at a till that takes a tenth of a second: several at a time\n"
+               "  /books            are closed on another worker: where is that? (GEE_WORKERS=2)\n"
                "  /limited/hangs    has three seconds\n"
                "  /limited/debug/pprof/goroutine?seconds=5   as well, and needs longer\n"
                "  /search           starts 50 tasks, for 10 ms each\n"
@@ -158,6 +217,7 @@ int main(void) {
     gee_GET(root, "/import", import);
     gee_GET(root, "/forgets", forgets);
     gee_GET(root, "/pay", pay);
+    gee_GET(root, "/books", books);
     limited(root);
     gee_GET(root, "/search", search);
     gee_debug_routes(root);

@@ -8,7 +8,7 @@ B       := build/$(FLAVOUR)
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
         -Wpointer-arith -Werror
 CPPFLAGS += -D_GNU_SOURCE -Icommon/include -Icommon/src -Icommon/otlp-curl
-CFLAGS_common := -std=c11 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -fstack-clash-protection $(WARN)
+CFLAGS_common := -std=c11 -g -fno-omit-frame-pointer -fstack-clash-protection $(WARN)
 
 CC_release  := gcc
 CC_clang    := clang

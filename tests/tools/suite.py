@@ -194,6 +194,9 @@ SCRIPTS = {
     "ch01-leaks/tsan.sh": (
         [r"exit code: 1 ", r"reports of TSan: 0$", r"stays for ever, of an idle stream for ever"],
         [r"exit code: 0 ", r"reports of TSan: 0$"]),
+    "ch04-pprof/helgrind.sh": (
+        [r"in gee_prof_walk, stack.c$", r"in note, prof_task.c$", r"is not seen where it is"],
+        [r"reports of Helgrind: 0$"]),
     "ch01-leaks/perf.sh": (
         [r"census: tasks 402 ", r"^ +\d+\.\d+%  gee_stream$"],
         [r"census: tasks 2 ", r"^ +none$"]),

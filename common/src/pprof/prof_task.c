@@ -118,9 +118,11 @@ int gee_prof_tasks_take(gee_prof_tasks *out) {
     gee_waitgroup_add(&all_in, n);
     for (int i = 0; i < n; i++) {
         parts[i].all_in = &all_in;
-        parts[i].rc = gee_go_on(i, gee_background(), collect, &parts[i]);
-        if (parts[i].rc < 0)
+        int err = gee_go_on(i, gee_background(), collect, &parts[i]);
+        if (err < 0) { /* else rc is that task's to say */
+            parts[i].rc = err;
             gee_waitgroup_done(&all_in);
+        }
     }
     gee_waitgroup_wait(NULL, &all_in);
     for (int i = 0; i < n; i++) {
