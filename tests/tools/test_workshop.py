@@ -43,12 +43,11 @@ class Checks:
 
 
 class Tree:
-    """A pack of a chapter, for the debug flavour, in a directory of its own."""
+    """A pack of a chapter, in a directory of its own."""
 
-    def __init__(self, tmp, chapter):
-        self.root = pathlib.Path(tmp) / chapter
-        self.root.mkdir()
-        pack.make_tree(ROOT, self.root, chapter, ["debug"])
+    def __init__(self, tmp, chapter, flavours=("debug",)):
+        self.root = pathlib.Path(tempfile.mkdtemp(dir=tmp))
+        pack.make_tree(ROOT, self.root, chapter, list(flavours))
         self.chapter = chapter
         self.args = types.SimpleNamespace(root=self.root, flavour="debug", jobs=None)
         self.cases = manifest.load(self.root, chapter)
@@ -165,6 +164,26 @@ def odd(check, tree):
           kinds == [mine.NO_BUILD, mine.REPAIRED], kinds)
     code, out = tree.call("check", "--case", case.name)
     check("what the compiler said is shown", code == 1 and "error:" in out and "sse.c:1" in out, out)
+
+
+def tools(check, tmp):
+    """TOOL=: what a tool has to say of an exercise, and of its repair nothing."""
+    name, tried = "keys-unlocked", [t for t in ("tsan", "memcheck") if shutil.which(
+        mine.NEEDS.get(t, "valgrind"))]
+    if not tried:
+        return
+    tree = Tree(tmp, "ch03-races", ["debug", *(mine.TOOLS[t][0] for t in tried)])
+    case = next(c for c in tree.cases if c.name == name)
+    tree.call("start", tree.chapter)
+    if "tsan" in tried:
+        code, out = tree.call("check", "--case", name, "--tool", "tsan")
+        check("tsan names both lines of the exercise", code == 1 and re.search(
+            r"a race:\n.*exercise/keys\.c:\d+ .*\n.*exercise/keys\.c:\d+ ", out), out)
+    shutil.copyfile(ROOT / tree.chapter / "fixed" / case.unit_name, mine.exercise(tree.args, case))
+    for tool in tried:
+        code, out = tree.call("check", "--case", name, "--tool", tool)
+        check(f"{tool}, over the repair", code == 0 and out.count("nothing to report") ==
+              len(case.tests), out)
 
 
 # --- what is kept, and what is never lost ---
@@ -289,6 +308,8 @@ def main(argv):
             every_case(check, trees[-1])
         cheats(check, trees)
         kept(check, trees[0])
+        if any(t.chapter == "ch03-races" for t in trees):
+            tools(check, tmp)
         reveal(check, tmp)
         refused(check, trees[0])
         odd(check, trees[0])
