@@ -220,15 +220,7 @@ bool gee_recorder_is_whole(const gee_recorder *r) {
 }
 
 size_t gee_recorder_bytes(const gee_recorder *r) {
-    return sizeof(*r) + (r->cap + 2 * r->nopen) * sizeof(gee_record);
-}
-
-size_t gee_recorder_most(const gee_recorder *r) {
-    return sizeof(*r) + r->cap * sizeof(gee_record);
-}
-
-size_t gee_recorder_names(const gee_recorder *r) {
-    return r->names.n;
+    return sizeof(*r) + (r->cap + r->nopen) * sizeof(gee_record);
 }
 
 const char *gee_recorder_name(const gee_recorder *r, size_t i) {

@@ -238,14 +238,6 @@ size_t gee_recorder_bytes(const gee_recorder *r) {
     return sizeof(*r) + (2 * r->cap + r->n) * sizeof(gee_record);
 }
 
-size_t gee_recorder_most(const gee_recorder *r) {
-    return sizeof(*r) + 2 * r->cap * sizeof(gee_record);
-}
-
-size_t gee_recorder_names(const gee_recorder *r) {
-    return r->names.n;
-}
-
 const char *gee_recorder_name(const gee_recorder *r, size_t i) {
     return r->names.at[i];
 }

@@ -251,6 +251,44 @@ static void test_workers(void **state) {
     t_real(3, workers_body, NULL);
 }
 
+/* --- one recording after the other, while all workers are at it --- */
+
+enum { RECORDINGS = 50 };
+
+static void storm_body(gee_ctx *ctx, void *arg) {
+    struct echo e = {.there = gee_chan_new(0, 0), .back = gee_chan_new(0, 8)};
+    (void)arg;
+    gee_waitgroup_add(&e.done, 4);
+    for (int i = 0; i < 4; i++)
+        gee_go_on(i % 3, ctx, echoes, &e);
+    for (int i = 0; i < RECORDINGS; i++) {
+        gee_trace *t;
+        size_t n;
+        T_RC(gee_trace_start((size_t)64 << i % 8, &t), 0);
+        for (int j = 0; j < 20; j++) {
+            gee_chan_send(ctx, e.there, NULL);
+            gee_chan_recv(ctx, e.back, NULL);
+        }
+        gee_trace_stop(t);
+        char *text = t_trace_text(t, &n);
+        json_t *trace = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+        T_CHECK(trace != NULL);
+        T_CHECK(t_trace_count(trace, "X", "run", NULL) >= 1);
+        json_decref(trace);
+        free(text);
+        gee_trace_free(t);
+    }
+    gee_chan_close(e.there);
+    gee_waitgroup_wait(ctx, &e.done);
+    gee_chan_unref(e.there);
+    gee_chan_unref(e.back);
+}
+
+static void test_storm(void **state) {
+    (void)state;
+    t_real(3, storm_body, NULL);
+}
+
 /* --- the page --- */
 
 static void hello(gee_req *req) {
@@ -313,6 +351,34 @@ static void one_body(gee_ctx *ctx, t_conn *c, int port) {
 }
 T_SITE(one, routes)
 
+/* A recording may take longer than a request may. */
+static void limited_routes(gee_group *r) {
+    gee_use_timeout(r, 1000);
+    gee_use_idle_timeout(r, 1000);
+    gee_pprof_routes(r, NULL);
+}
+
+static void limited_body(gee_ctx *ctx, t_conn *c, int port) {
+    char wrong[512];
+    (void)port;
+    T_EQ(t_get(ctx, c, "/debug/pprof/trace?seconds=10&kib=64"), 200);
+    T_STR(t_trace_wrong(ctx, t_body(c), t_body_size(c), wrong, sizeof(wrong)), "");
+}
+T_SITE(limited, limited_routes)
+
+/* A client that leaves in the middle of the trace. */
+static void leaves_body(gee_ctx *ctx, t_conn *c, int port) {
+    t_conn *first = t_dial(port, 4096);
+    for (int i = 0; i < 2000; i++)
+        gee_go(ctx, stays, NULL);
+    t_puts(ctx, first, "GET /debug/pprof/trace?seconds=1&kib=1024 HTTP/1.1\r\nHost: t\r\n\r\n");
+    T_CHECK(t_until(ctx, first, "\"ph\":\"X\"") != NULL);
+    t_reset(ctx, first);
+    gee_sleep(ctx, 1);
+    T_EQ(t_get(ctx, c, "/debug/pprof/trace?seconds=1"), 200);
+}
+T_SITE(leaves, routes)
+
 /* A client that reads slowly: what is made for it meanwhile is bounded. */
 static void slow_body(gee_ctx *ctx, t_conn *c, int port) {
     gee_census before, now;
@@ -338,7 +404,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_ring),    cmocka_unit_test(test_names),
     cmocka_unit_test(test_workers), cmocka_unit_test(page),
     cmocka_unit_test(bad),          cmocka_unit_test(one),
-    cmocka_unit_test(test_slow),
+    cmocka_unit_test(test_slow),    cmocka_unit_test(limited),
+    cmocka_unit_test(leaves),       cmocka_unit_test(test_storm),
 };
 
 T_MAIN(tests)

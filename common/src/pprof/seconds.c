@@ -18,8 +18,9 @@ int gee_prof_wait(gee_req *req, uint64_t seconds) {
     if (rc < 0)
         return rc;
     gee_endless(req);
-    req->x.conn->quiet_ns = gee_clock_in_ms(seconds * 1000);
+    req->x.conn->quiet_ns = gee_clock_in_ms(seconds * 1000 + ANSWER_MS);
     rc = gee_sleep(gee_req_ctx(req), seconds * 1000);
     req->x.conn->quiet_ns = 0;
+    req->x.conn->moved_ns = gee_clock_ns(); /* and not since it was asked */
     return rc;
 }

@@ -166,6 +166,7 @@ int gee_runtime_close(gee_runtime *rt) {
     for (int i = 0; i < rt->nworkers; i++) {
         left |= rt->workers[i].left_over;
         busy |= rt->workers[i].loop_busy;
+        gee_origins_free(&rt->workers[i].origins); /* paths went through those of others */
     }
     if (!busy) /* a loop that still has handles stays where they point to */
         free(rt->workers);

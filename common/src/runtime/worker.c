@@ -246,7 +246,6 @@ void gee_worker_close(gee_worker *w) {
     if (w->loop_busy)
         uv_walk(&w->loop, print_handle, NULL);
     gee_stack_cache_free(&w->stacks);
-    gee_origins_free(&w->origins);
     gee_overflow_leave(w);
     free_buffers(w);
 }

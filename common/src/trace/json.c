@@ -235,7 +235,7 @@ static char *put_worker(gee_trace *t, char *at) {
     return at;
 }
 
-/* The next few; where they end. */
+/* The next few bytes, at most ROOM; where they end. */
 static char *put_next(gee_trace *t, char *at) {
     if (!t->headed) {
         t->headed = true;
@@ -245,12 +245,12 @@ static char *put_next(gee_trace *t, char *at) {
         t->ended = true;
         return gee_put_lit(at, "\n]}\n");
     }
+    const gee_recorder *r = t->recorders[t->worker];
     if (t->at == 0)
         at = put_worker(t, at);
-    if (t->at < gee_recorder_count(t->recorders[t->worker])) {
-        at = put_record(t, at, gee_recorder_at(t->recorders[t->worker], t->at++));
-    }
-    if (t->at == gee_recorder_count(t->recorders[t->worker])) {
+    if (t->at < gee_recorder_count(r))
+        at = put_record(t, at, gee_recorder_at(r, t->at++));
+    if (t->at == gee_recorder_count(r)) {
         t->worker++;
         t->at = 0;
     }

@@ -9,8 +9,8 @@
  * has ended never looks as if it had not.
  *
  * The contract of a recorder:
- *   - it holds no more than gee_recorder_most bytes, however long it records; besides, once it has
- *     stopped, two records for each task that lives then
+ *   - it holds what it was made with, however long it records; and, once it has stopped, two
+ * records for each task that lives then
  *   - a life without an end is that of a task which lived when the recording stopped
  *   - what was recorded is there, or is counted as dropped
  */
@@ -70,11 +70,9 @@ const gee_record *gee_recorder_at(const gee_recorder *r, size_t i);
  * memory. */
 uint64_t gee_recorder_dropped(const gee_recorder *r);
 bool gee_recorder_is_whole(const gee_recorder *r);
-/* What it holds now, and the most that it may hold while it records. */
+/* What it holds now. */
 size_t gee_recorder_bytes(const gee_recorder *r);
-size_t gee_recorder_most(const gee_recorder *r);
-/* Of a task or a request: "GET /". Numbers are 1 … gee_recorder_names(r). */
-size_t gee_recorder_names(const gee_recorder *r);
+/* Of a task or a request: "GET /". i is a record's `name`. */
 const char *gee_recorder_name(const gee_recorder *r, size_t i);
 
 #endif
