@@ -1,6 +1,7 @@
 /* The transport over libuv: TCP, and stream sockets of the Unix domain. */
 #include "runtime/transport.h"
 #include <linux/sockios.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -14,8 +15,6 @@ typedef struct tcp_io {
         uv_tcp_t tcp;
         uv_pipe_t pipe;
     } u;
-    uv_write_t write;
-    uv_shutdown_t shutdown;
 } tcp_io;
 
 static tcp_io *of(gee_io *io) {
@@ -35,9 +34,13 @@ static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf) {
 
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf) {
     gee_io *io = s->data;
-    gee_worker_awake(s->loop->data);
+    gee_worker *w = s->loop->data;
+    bool first = w->runq_len == 0;
+    gee_worker_awake(w);
     if (n != 0) /* 0 is libuv's EAGAIN */
         io->handler->on_read(io, n, buf->base);
+    if (first)
+        gee_worker_run_at_once(w);
 }
 
 static int tcp_read_start(gee_io *io) {
@@ -55,11 +58,17 @@ static ssize_t tcp_try_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
 static void on_write(uv_write_t *req, int status) {
     gee_io *io = req->handle->data;
     gee_worker_awake(req->handle->loop->data);
+    free(req);
     io->handler->on_write(io, status);
 }
 
+/* Most never need a request: a client that takes its answers at once is served by try_write. */
 static int tcp_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
-    return uv_write(&of(io)->write, stream(io), bufs, n, on_write);
+    uv_write_t *req = malloc(sizeof(*req));
+    int rc = req ? uv_write(req, stream(io), bufs, n, on_write) : UV_ENOMEM;
+    if (rc < 0)
+        free(req);
+    return rc;
 }
 
 /* What libuv has, and what the kernel has: there it is often more than a megabyte. */
@@ -71,8 +80,11 @@ static size_t tcp_unsent(gee_io *io) {
     return uv_stream_get_write_queue_size(stream(io)) + (size_t)queued;
 }
 
+/* Nothing is being written any more, so libuv, which would wait for that, is not needed. */
 static void tcp_shutdown(gee_io *io) {
-    uv_shutdown(&of(io)->shutdown, stream(io), NULL); /* an error shows in what follows */
+    uv_os_fd_t fd;
+    if (uv_fileno((uv_handle_t *)stream(io), &fd) == 0)
+        shutdown(fd, SHUT_WR); /* an error shows in what follows */
 }
 
 /* Its descriptor is free again: someone may be waiting for one. */
@@ -146,7 +158,8 @@ static int open_tcp(uv_loop_t *loop, tcp_io *t, int fd) {
 
 gee_io *gee_io_open(int fd, int domain) {
     uv_loop_t *loop = &gee_worker_self()->loop;
-    tcp_io *t = calloc(1, sizeof(*t));
+    size_t size = domain == AF_UNIX ? sizeof(uv_pipe_t) : sizeof(uv_tcp_t);
+    tcp_io *t = calloc(1, offsetof(tcp_io, u) + size); /* of the union, what is needed */
     if (t == NULL) {
         close(fd);
         return NULL;

@@ -122,16 +122,20 @@ void gee_work_again(gee_work *work) {
     gee_worker_hungry(w);
 }
 
-/* So many slices between two looks at the outside. */
-enum { SLICES = 256 };
+/* So many slices between two looks at the outside; and behind one of its callbacks. */
+enum { SLICES = 256, AT_ONCE = 16 };
 
-static void run_slices(gee_worker *w) {
+static void run_slices(gee_worker *w, int n) {
     const gee_driver *driver = w->rt->driver;
-    for (int i = 0; i < SLICES && w->runq_len > 0; i++) {
+    for (; n > 0 && w->slices > 0 && w->runq_len > 0; n--, w->slices--) {
         gee_worker_run_deferred(w);
         gee_task_run(w, driver->next(w));
     }
     gee_worker_run_deferred(w);
+}
+
+void gee_worker_run_at_once(gee_worker *w) {
+    run_slices(w, AT_ONCE);
 }
 
 static bool finished(gee_worker *w) {
@@ -148,11 +152,14 @@ static bool finished(gee_worker *w) {
 int gee_worker_loop(gee_worker *w) {
     int rc = 0;
     while (rc == 0) {
-        run_slices(w);
+        w->slices = SLICES;
+        run_slices(w, SLICES);
         if (finished(w))
             break;
+        w->slices = SLICES; /* for what the poll's callbacks make runnable */
         rc = w->rt->driver->poll(w);
     }
+    w->slices = 0; /* nothing runs any more */
     return rc;
 }
 

@@ -53,6 +53,7 @@ struct gee_worker {
     uint64_t now_ns; /* as of the latest poll, or of the first of its callbacks */
     gee_list runq;
     size_t runq_len;
+    int slices; /* that may still run before timers and other callbacks have their turn */
     gee_work *deferred, **deferred_end; /* work to do on the loop, in order */
     gee_list tasks;
     gee_list starved; /* tasks: no memory for a stack yet */
@@ -165,6 +166,12 @@ uint64_t gee_wall_ms(void);
 uint64_t gee_random(gee_worker *w);
 
 void gee_worker_run_deferred(gee_worker *w);
+/*
+ * For a callback of libuv that began with an empty run queue, as its last act: the tasks that it
+ * has made runnable run now, while what it has read is in the cache, and not behind the callbacks
+ * of all other sockets. Not many of them, nor more than there are slices between two polls.
+ */
+void gee_worker_run_at_once(gee_worker *w);
 void gee_worker_print_tasks(gee_worker *w, const char *title);
 
 #endif
