@@ -152,7 +152,8 @@ static void end_with(gee_conn *c, void (*close)(gee_io *io)) {
 }
 
 void gee_conn_close(gee_conn *c) {
-    end_with(c, c->io ? c->io->ops->close : NULL);
+    bool gone = c->gone && !c->writing;
+    end_with(c, c->io == NULL ? NULL : gone ? c->io->ops->close_later : c->io->ops->close);
 }
 
 void gee_conn_reset(gee_conn *c) {

@@ -101,6 +101,25 @@ static void tcp_close(gee_io *io) {
     uv_close((uv_handle_t *)stream(io), on_close);
 }
 
+static void tcp_close_later(gee_io *io) {
+    gee_worker *w = stream(io)->loop->data;
+    tcp_read_stop(io);
+    io->next = NULL;
+    *w->dead_end = io;
+    w->dead_end = &io->next;
+    w->ndead++;
+}
+
+void gee_io_close_dead(gee_worker *w, size_t n) {
+    for (gee_io *io; n > 0 && (io = w->dead) != NULL; n--) {
+        w->dead = io->next;
+        w->ndead--;
+        tcp_close(io);
+    }
+    if (w->dead == NULL)
+        w->dead_end = &w->dead;
+}
+
 /* The Unix domain has no such thing. */
 static void tcp_reset(gee_io *io) {
     if (stream(io)->type != UV_TCP || uv_tcp_close_reset(&of(io)->u.tcp, on_close) != 0)
@@ -134,9 +153,9 @@ static void tcp_peer(gee_io *io, char *buf, size_t size) {
         address_text(&addr, buf, size);
 }
 
-static const gee_io_ops tcp_ops = {tcp_read_start, tcp_read_stop, tcp_try_write,
-                                   tcp_write,      tcp_unsent,    tcp_shutdown,
-                                   tcp_close,      tcp_reset,     tcp_peer};
+static const gee_io_ops tcp_ops = {tcp_read_start, tcp_read_stop, tcp_try_write, tcp_write,
+                                   tcp_unsent,     tcp_shutdown,  tcp_close,     tcp_close_later,
+                                   tcp_reset,      tcp_peer};
 
 /* Closed before anyone had it. */
 static void on_refused(uv_handle_t *h) {

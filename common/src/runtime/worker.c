@@ -4,6 +4,7 @@
 #include "base/pool.h"
 #include "base/tools.h"
 #include "runtime/overflow.h"
+#include "runtime/transport.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -201,6 +202,7 @@ int gee_worker_init(gee_worker *w, gee_runtime *rt, int index) {
     gee_list_init(&w->starved);
     gee_list_init(&w->paused);
     w->deferred_end = &w->deferred;
+    w->dead_end = &w->dead;
     w->alarm_ms = UINT64_MAX;
     w->rng = rt->seed + (uint64_t)index;
     w->read_buf = malloc(GEE_READ_BUF);
@@ -237,6 +239,7 @@ void gee_worker_close(gee_worker *w) {
     gee_list_each_safe (it, &w->tasks)
         gee_task_abandon(gee_container(it, gee_task, all));
     gee_timer_stop(&w->again);
+    gee_io_close_dead(w, w->ndead);
     uv_close((uv_handle_t *)&w->alarm, NULL);
     if (w->bell.loop) /* else it was never there: it failed at its start */
         uv_close((uv_handle_t *)&w->bell, NULL);

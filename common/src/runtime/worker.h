@@ -56,10 +56,12 @@ struct gee_worker {
     int slices; /* that may still run before timers and other callbacks have their turn */
     gee_work *deferred, **deferred_end; /* work to do on the loop, in order */
     gee_list tasks;
-    gee_list starved; /* tasks: no memory for a stack yet */
-    gee_work *hungry; /* work for which there was no memory, latest first */
-    gee_timer again;  /* armed while any of these two waits */
-    gee_list paused;  /* listeners: no descriptor for a connection yet */
+    gee_list starved;                /* tasks: no memory for a stack yet */
+    gee_work *hungry;                /* work for which there was no memory, latest first */
+    gee_timer again;                 /* armed while any of these two waits */
+    gee_list paused;                 /* listeners: no descriptor for a connection yet */
+    struct gee_io *dead, **dead_end; /* to be closed later, in order: transport.h */
+    size_t ndead;
     gee_task *current;
     gee_stack_cache stacks;
     gee_panic_info panic; /* of the task that is about to end by it */
