@@ -9,7 +9,7 @@ static bool is_name(const char *name, size_t len, const char *which, size_t whic
     return len == which_len && strncasecmp(name, which, len) == 0;
 }
 
-#define IS_NAME(name, len, literal) is_name(name, len, literal, sizeof(literal) - 1)
+#define IS_NAME(name, len, literal) GEE_IS_TOKEN(name, len, literal)
 
 static gee_field *find(const gee_fields *fs, const char *name, size_t len) {
     for (size_t i = 0; i < fs->n; i++)

@@ -1,5 +1,6 @@
 /* The transport over libuv: TCP, and stream sockets of the Unix domain. */
 #include "runtime/transport.h"
+#include <errno.h>
 #include <linux/sockios.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -25,20 +26,38 @@ static uv_stream_t *stream(gee_io *io) {
     return &of(io)->u.stream;
 }
 
-/* One buffer for all: a read is over before the next one starts. */
+/*
+ * libuv reads by read(2) and writes by write(2): these are any file's, and go through more of the
+ * kernel than recv and send, which are a socket's own. So the callback that is asked for a buffer
+ * reads itself. It gives none, and on_read is called at once with UV_ENOBUFS, as is documented.
+ * One buffer serves all: what was read is used before the next read.
+ */
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf) {
     gee_worker *w = h->loop->data;
+    uv_os_fd_t fd = -1;
     (void)hint;
-    *buf = uv_buf_init(w->read_buf, GEE_READ_BUF);
+    uv_fileno(h, &fd);
+    do
+        w->nread = recv(fd, w->read_buf, GEE_READ_BUF, 0);
+    while (w->nread < 0 && errno == EINTR);
+    if (w->nread < 0)
+        w->nread = uv_translate_sys_error(errno);
+    else if (w->nread == 0)
+        w->nread = UV_EOF;
+    *buf = uv_buf_init(NULL, 0);
 }
 
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf) {
     gee_io *io = s->data;
     gee_worker *w = s->loop->data;
     bool first = w->runq_len == 0;
+    (void)buf;
+    n = n == UV_ENOBUFS ? w->nread : n;
     gee_worker_awake(w);
-    if (n != 0) /* 0 is libuv's EAGAIN */
-        io->handler->on_read(io, n, buf->base);
+    if (n < 0 && n != UV_EAGAIN)
+        uv_read_stop(s);
+    if (n != UV_EAGAIN)
+        io->handler->on_read(io, n, w->read_buf);
     if (first)
         gee_worker_run_at_once(w);
 }
@@ -51,8 +70,21 @@ static void tcp_read_stop(gee_io *io) {
     uv_read_stop(stream(io));
 }
 
+/* As uv_try_write; uv_buf_t is laid out as an iovec. */
 static ssize_t tcp_try_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
-    return uv_try_write(stream(io), bufs, n);
+    struct msghdr msg = {.msg_iov = (struct iovec *)bufs, .msg_iovlen = n};
+    uv_os_fd_t fd;
+    ssize_t sent;
+    int rc = uv_fileno((uv_handle_t *)stream(io), &fd);
+    if (rc < 0)
+        return rc;
+    if (uv_stream_get_write_queue_size(stream(io)) > 0)
+        return UV_EAGAIN;
+    do
+        sent = n == 1 ? send(fd, bufs[0].base, bufs[0].len, MSG_NOSIGNAL)
+                      : sendmsg(fd, &msg, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? uv_translate_sys_error(errno) : sent;
 }
 
 static void on_write(uv_write_t *req, int status) {

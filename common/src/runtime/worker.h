@@ -76,6 +76,7 @@ struct gee_worker {
     uint64_t rng;
     uv_thread_t thread;
     char *read_buf; /* GEE_READ_BUF bytes, for reads that end before the next one starts */
+    ssize_t nread;  /* of the latest of them: tcp.c */
     uint64_t next_id;
     bool left_over, loop_busy; /* found by gee_worker_close, for who joins the thread */
 };
