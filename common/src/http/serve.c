@@ -25,7 +25,7 @@ static void name_task(const gee_exchange *x) {
     char *name = x->conn->task->name;
     const char *method = x->method ? x->method : "-", *target = x->target ? x->target : "-";
     size_t at = 0, room = sizeof(x->conn->task->name) - 1;
-    for (; method[at] && at < 8; at++)
+    for (; at < 8 && method[at]; at++)
         name[at] = method[at];
     name[at++] = ' ';
     size_t n = x->target ? x->target_len : 1;
