@@ -1,68 +1,17 @@
 # Gee in C. `make help` lists what there is to say.
 
 .DEFAULT_GOAL := all
-FLAVOUR ?= release
-B       := build/$(FLAVOUR)
 
-# --- flavours: one tree each under build/ ---
-
-WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
-        -Wpointer-arith -Werror
-CPPFLAGS += -D_GNU_SOURCE -Icommon/include -Icommon/src
-CFLAGS_common := -std=c11 -g -fno-omit-frame-pointer -fstack-clash-protection $(WARN)
-
-CC_release  := gcc
-CC_clang    := clang
-CC_debug    := gcc
-CC_asan     := gcc
-CC_tsan     := clang
-CC_valgrind := gcc
-CC_fuzz     := clang
-
-OPT_release  := -O2
-OPT_clang    := -O2
-OPT_debug    := -O0
-OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-OPT_tsan     := -O1 -fsanitize=thread
-OPT_valgrind := -O1 -DGEE_VALGRIND
-OPT_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-
-FLAVOURS := release clang debug asan tsan valgrind fuzz
-ifeq ($(filter $(FLAVOUR),$(FLAVOURS)),)
-$(error FLAVOUR=$(FLAVOUR): it is one of $(FLAVOURS))
-endif
-
-CC      := $(CC_$(FLAVOUR))
-CFLAGS  := $(CFLAGS_common) $(OPT_$(FLAVOUR))
-LDFLAGS := $(filter -fsanitize=%,$(OPT_$(FLAVOUR)))
-
-# What carries tasks is not instrumented for TSan: see common/src/base/tools.h.
-TSAN_CARRIERS := base runtime ctx sync http
-ifeq ($(FLAVOUR),tsan)
-CPPFLAGS += -DGEE_TSAN
-$(foreach l,$(TSAN_CARRIERS),$(eval $(B)/common/src/$(l)/%.o: CFLAGS += -fno-sanitize=thread))
-endif
-
-# --- libraries ---
-
-PKG := $(shell pkg-config --exists libuv 2>/dev/null && echo yes)
-ifeq ($(PKG),yes)
-CPPFLAGS += $(shell pkg-config --cflags libuv jansson libdw zlib)
-LIBS     := $(shell pkg-config --libs libuv jansson libdw zlib) -lm -lboost_context -lpthread
-LLHTTP_PKG := $(shell pkg-config --exists libllhttp 2>/dev/null && echo yes)
-ifeq ($(LLHTTP_PKG),yes)
-CPPFLAGS += $(shell pkg-config --cflags libllhttp)
-LIBS     += $(shell pkg-config --libs libllhttp)
-else
-CPPFLAGS    += -isystem /usr/share/include/llhttp
-LLHTTP_OBJS := $(patsubst /usr/share/llhttp/%.c,$(B)/llhttp/%.o,$(wildcard /usr/share/llhttp/*.c))
-endif
-TEST_LIBS := $(shell pkg-config --libs cmocka libcurl 2>/dev/null)
-endif
+include tests/tools/flavours.mk
 
 LIB      := $(B)/libgee.a
 SRCS     := $(wildcard common/src/*/*.c)
 OBJS     := $(SRCS:%.c=$(B)/%.o)
+
+# What needs libcurl is a library of its own.
+LIB_OTLP  := $(B)/libgee-otlp.a
+OTLP_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard common/otlp-curl/*.c))
+OTLP_LIBS := $(shell pkg-config --libs libcurl 2>/dev/null)
 
 # --- what people call ---
 #
@@ -87,7 +36,7 @@ all:
 	@$(AGAIN) -j $(shell nproc) build
 
 test:
-	@$(DEPS) test
+	@$(DEPS) test pprof
 	@python3 tests/tools/suite.py $(PART)
 
 check-broken:
@@ -116,10 +65,30 @@ bench:
 	@$(AGAIN) -j $(shell nproc) FLAVOUR=release bench-programs
 	@python3 tests/bench/bench.py $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
+.PHONY: leaks test-readers
+leaks:
+	@python3 tests/tools/trace_join.py $(if $(URL),'$(URL)',--help) \
+	    $(if $(SECONDS),--seconds $(SECONDS)) || [ $$? -eq 1 ]
+
+test-readers:
+	@$(DEPS) check readers
+	@$(AGAIN) -j $(shell nproc) FLAVOUR=debug build/debug/ch04-pprof/server.fixed
+	@npm install --prefix build/readers --no-audit --no-fund --ignore-scripts --silent speedscope@1.25.0
+	@python3 tests/tools/trace.py --readers
+
 test-browser:
 	@$(DEPS) check browser
 	@$(AGAIN) -j $(shell nproc) examples
 	@python3 tests/tools/browser.py
+
+.PHONY: hunt hunt-check
+hunt:
+	@$(DEPS) check
+	@python3 tests/tools/hunt.py run $(if $(SEED),--seed $(SEED)) $(if $(HUNT_S),--seconds $(HUNT_S))
+
+hunt-check:
+	@$(DEPS) check
+	@python3 tests/tools/hunt.py check $(if $(SEED),--seed $(SEED)) --answer "$(ANSWER)"
 
 stores:
 	@$(DEPS) stores
@@ -141,7 +110,7 @@ clean-room:
 	@sh tests/tools/clean-room.sh $(RELEASE)
 
 deps:
-	@$(DEPS) test bench
+	@$(DEPS) test pprof bench
 
 help:
 	@echo 'make                build the library and the examples (installs what is missing)'
@@ -156,16 +125,22 @@ help:
 	@echo 'make test           everything that a change must pass; PART="debug tsan": some of it'
 	@echo 'make repairs CH=01   waitgroup, cancellation, recover: each against every leak, from runs'
 	@echo 'make stores         mutex, rwmutex, sync.Map, snapshot, ctx: ns an operation, a table and a plot'
+	@echo 'make hunt           a server with three faults, under load: find them with /debug/pprof; SEED=7'
+	@echo 'make hunt-check SEED=7 ANSWER="vans scale"   whether it is they'
 	@echo 'make transcripts    what the lessons show of a terminal, renewed from runs'
 	@echo 'make onion          the picture of a chain, drawn anew from a request'
 	@echo 'make fuzz FUZZ_S=60     libFuzzer over a server in simulation, for so many seconds'
 	@echo 'make bench          what a request, a stream, a task cost, beside nginx, h2o, Go and others:'
 	@echo '                      docs/performance.md; ONLY=hello,micro ROUNDS=3: some of it'
 	@echo 'make test-browser   an EventSource in headless Chromium (installs Chromium)'
+	@echo 'make leaks URL=http://localhost:8080     the tasks that start and do not finish, in a trace of'
+	@echo '                      SECONDS=5 joined with a snapshot, and the paths of their creation'
+	@echo 'make test-readers   speedscope, in headless Chromium, opens a trace (installs both)'
 	@echo 'make install        headers, libgee.a, libgee.so, gee.pc, man pages; DESTDIR, PREFIX=/usr/local'
 	@echo 'make man            the reference as man pages, under build/man: man -M build/man gee'
 	@echo 'make uninstall      the same variables as install was given'
 	@echo 'make clean-room RELEASE=bookworm   the checks in a Debian tree of their own (root)'
+	@$(AGAIN) workshop-help
 	@echo 'make deps           install all that the above needs; make clean'
 
 clean:
@@ -199,19 +174,29 @@ $(LIB): $(OBJS) $(LLHTTP_OBJS)
 	@rm -f $@
 	@ar rcs $@ $^
 
+$(LIB_OTLP): $(OTLP_OBJS)
+	@echo "  AR      $@"
+	@rm -f $@
+	@ar rcs $@ $^
+
 # --- tests of common ---
 
 TESTLIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 TESTS        := $(patsubst tests/common/%.c,$(B)/tests/common/%,$(wildcard tests/common/test_*.c))
 CPPFLAGS_tests := -Itests/lib
 $(B)/tests/%.o: CPPFLAGS += $(CPPFLAGS_tests)
+$(B)/tests/common/%.o: CFLAGS += $(WHOLE_STACKS)
 
 $(B)/tests/common/test_%: $(B)/tests/common/test_%.o $(TESTLIB_OBJS) $(LIB)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
 
-# Where memory and libuv are made to fail.
-$(B)/tests/common/test_signals: LDFLAGS += -Wl,--wrap=calloc -Wl,--wrap=uv_signal_start
+$(B)/tests/common/test_otlp_curl: $(B)/tests/common/test_otlp_curl.o $(TESTLIB_OBJS) $(LIB_OTLP) $(LIB)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_OTLP) $(LIB) $(LIBS) $(TEST_LIBS)
+
+$(B)/tests/common/test_signals: LDFLAGS += $(WRAP_signals)
+$(B)/tests/common/test_keys: LDFLAGS += $(WRAP_keys)
 
 .PHONY: tests
 tests: $(TESTS)
@@ -223,6 +208,8 @@ $(B)/tests/tools/%: $(B)/tests/tools/%.o $(TESTLIB_OBJS) $(LIB)
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
 
 # --- examples ---
+
+$(B)/common/examples/%.o: CFLAGS += $(WHOLE_STACKS)
 
 # The library knows nothing of SQLite: one example does.
 EXAMPLES := $(patsubst common/examples/%.c,$(B)/examples/%,$(wildcard common/examples/*.c))
@@ -240,6 +227,13 @@ $(B)/examples/%: $(B)/common/examples/%.o $(LIB)
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 include tests/tools/lessons.mk
+include tests/tools/workshop.mk
+
+# What participants get: a chapter without its answers.
+.PHONY: workshop-pack
+workshop-pack:
+	@$(DEPS) check clang valgrind
+	@python3 tests/tools/pack.py $(CH)
 include tests/bench/bench.mk
 include tests/fuzz/fuzz.mk
 include common/install.mk

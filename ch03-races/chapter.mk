@@ -2,6 +2,7 @@
 
 # They hold a thread in its malloc (hold.h).
 $(B)/ch03-races/test_copy.% $(B)/ch03-races/test_keys.%: LDFLAGS += -Wl,--wrap=malloc
+$(B)/ch03-races/work/test_keys.%: LDFLAGS += $(WRAP_keys)
 
 # The stores, for their test and for the program of `make stores`.
 STORES := $(patsubst %.c,$(B)/%.o,$(wildcard ch03-races/stores/*.c))

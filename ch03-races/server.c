@@ -334,20 +334,19 @@ static void partner_routes(gee_group *r) {
 static void index_page(gee_req *req) {
     gee_string(req, 200,
                "Chapter 3, races. Try:\n"
+               "  /session        what a request works with while its session is renewed\n"
+               "  /price          and POST /price/yen, which takes two seconds\n"
                "  /hello/:name    greets by name, after two seconds: two visitors at a time\n"
+               "  /buy/:user      and then /receipts\n"
+               "  /account        whose it is\n"
+               "  /mail           and POST /nightly, POST /mail/off: three who use a lock\n"
                "  /admin/users    for ada (countess), but not for bob (builder)\n"
                "  /staff/rota     for both of them, audited\n"
                "  /quote          a price, of whichever exchange answers first (GEE_WORKERS=2)\n"
+               "  /whoami         where you come from\n"
+               "  /partner/report the same, for those who come by a proxy, after two seconds\n"
                "  /debug/routes   what each request passes on its way\n"
-               "  /session      what a request works with while its session is renewed\n"
-               "  /hello/:name  greets by name, after two seconds: two visitors at a time\n"
-               "  /account      whose it is\n"
-               "  POST /nightly, POST /mail/off, and then /mail: three who use a lock\n"
-               "  /price        and POST /price/yen, which takes two seconds\n"
-               "  /buy/:user    and then /receipts\n"
-               "  /whoami       where you come from\n"
-               "  /partner/report   the same, for those who come by a proxy, after two seconds\n"
-               "  /debug/tasks  what every task of this server does\n");
+               "  /debug/tasks    what every task of this server does\n");
 }
 
 int main(void) {

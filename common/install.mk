@@ -1,4 +1,5 @@
-# Installing, for programs outside this tree: headers, libgee.a, libgee.so, gee.pc, man pages.
+# Installing, for programs outside this tree: headers, libgee.a, libgee.so, gee.pc, man pages; and,
+# where libcurl is, libgee-otlp.a with gee-otlp.pc.
 #
 # The shared library exports what the public headers declare and nothing else: the
 # list is made from them (exports.map), so that no header needs a mark and no internal
@@ -16,6 +17,9 @@ MANDIR     ?= $(PREFIX)/share/man
 INSTALL    ?= install
 
 HEADERS  := $(wildcard common/include/gee/*.h)
+ifneq ($(OTLP_LIBS),)
+INSTALL_OTLP := install-otlp
+endif
 PIC      := build/pic
 PIC_OBJS := $(SRCS:%.c=$(PIC)/%.o) $(LLHTTP_OBJS:$(B)/%=$(PIC)/%)
 
@@ -26,7 +30,7 @@ PC_CFLAGS   := -D_DEFAULT_SOURCE
 PC_REQUIRES := libuv jansson
 PC_PRIVATE   = $(filter-out $(shell pkg-config --libs $(PC_REQUIRES)),$(LIBS))
 
-.PHONY: install uninstall install-files shared man
+.PHONY: install uninstall install-files install-otlp shared man
 install:
 	@$(DEPS) install
 	@$(AGAIN) -j $(shell nproc) FLAVOUR=release install-files
@@ -34,7 +38,7 @@ install:
 shared: $(PIC)/$(GEE_SONAME)
 
 man: build/man/man7/gee.7
-build/man/man7/gee.7: $(HEADERS) tests/tools/man.py README.md common/examples/hello.c
+build/man/man7/gee.7: $(HEADERS) common/otlp-curl/gee/otlp_curl.h tests/tools/man.py README.md common/examples/hello.c
 	@echo "  MAN     build/man"
 	@python3 tests/tools/man.py build/man
 
@@ -63,7 +67,7 @@ $(PIC)/$(GEE_SONAME): $(PIC_OBJS) $(PIC)/exports.map
 	@$(CC) -shared $(LDFLAGS) -Wl,-soname,$(GEE_SONAME) -Wl,--version-script,$(PIC)/exports.map \
 	    -Wl,-z,defs -Wl,--as-needed -o $@ $(PIC_OBJS) $(LIBS)
 
-install-files: $(LIB) shared man
+install-files: $(LIB) shared man $(INSTALL_OTLP)
 	$(INSTALL) -d $(DESTDIR)$(INCLUDEDIR)/gee $(DESTDIR)$(LIBDIR)/pkgconfig \
 	    $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man7
 	$(INSTALL) -m 644 $(HEADERS) $(DESTDIR)$(INCLUDEDIR)/gee
@@ -80,11 +84,24 @@ install-files: $(LIB) shared man
 	    'Libs: -L$${libdir} -lgee' 'Libs.private: $(strip $(PC_PRIVATE))' \
 	    >$(DESTDIR)$(LIBDIR)/pkgconfig/gee.pc
 
+# Static only: a few calls around libcurl, whose own library the program has shared.
+install-otlp: $(LIB_OTLP)
+	$(INSTALL) -d $(DESTDIR)$(INCLUDEDIR)/gee $(DESTDIR)$(LIBDIR)/pkgconfig
+	$(INSTALL) -m 644 common/otlp-curl/gee/otlp_curl.h $(DESTDIR)$(INCLUDEDIR)/gee
+	$(INSTALL) -m 644 $(LIB_OTLP) $(DESTDIR)$(LIBDIR)/libgee-otlp.a
+	@echo "gee-otlp.pc -> $(DESTDIR)$(LIBDIR)/pkgconfig/gee-otlp.pc"
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
+	    'Name: gee-otlp' 'Description: OTLP export of gee by libcurl' \
+	    'Version: $(GEE_VERSION)' 'Requires: gee libcurl' 'Cflags: -I$${includedir}' \
+	    'Libs: -L$${libdir} -lgee-otlp' \
+	    >$(DESTDIR)$(LIBDIR)/pkgconfig/gee-otlp.pc
+
 # With the variables that were given to install.
 uninstall:
 	rm -rf $(DESTDIR)$(INCLUDEDIR)/gee
 	rm -f $(DESTDIR)$(LIBDIR)/libgee.a $(DESTDIR)$(LIBDIR)/libgee.so \
-	    $(DESTDIR)$(LIBDIR)/$(GEE_SONAME) $(DESTDIR)$(LIBDIR)/pkgconfig/gee.pc
+	    $(DESTDIR)$(LIBDIR)/$(GEE_SONAME) $(DESTDIR)$(LIBDIR)/pkgconfig/gee.pc \
+	    $(DESTDIR)$(LIBDIR)/libgee-otlp.a $(DESTDIR)$(LIBDIR)/pkgconfig/gee-otlp.pc
 	rm -f $(DESTDIR)$(MANDIR)/man3/gee_*.3 $(DESTDIR)$(MANDIR)/man7/gee.7
 
 -include $(shell find $(PIC) -name '*.d' 2>/dev/null)

@@ -1,7 +1,7 @@
 /*
  * The keys of a request: few, so a list, in the order in which they were set. A value is in
  * a box with a count, because a copy of the request may have it too: a key that is set
- * again gets another box, and whoever has the old one keeps it.
+ * again gets another box, and a copy that has the old one keeps it.
  */
 #include "web/web.h"
 #include <stdlib.h>

@@ -413,6 +413,11 @@ def number(word_, usage):
     return int(word_)
 
 
+def without(arg, usage):
+    if arg:
+        raise gdb.GdbError(f"Usage: {usage}")
+
+
 class Gee(gdb.Command):
     """The tasks of a program that uses libgee."""
 
@@ -420,6 +425,8 @@ class Gee(gdb.Command):
         super().__init__("gee", gdb.COMMAND_STACK, prefix=True)
 
     def invoke(self, arg, from_tty):
+        if arg:
+            raise gdb.GdbError(f"There is no `gee {arg.split()[0]}`: `help gee` has what there is.")
         gdb.execute("help gee")
 
 
@@ -433,12 +440,15 @@ class Command(gdb.Command):
             self.say(arg.strip())
         except gdb.MemoryError as e:
             raise gdb.GdbError(f"What is needed for this is not in memory, or not in the core: {e}")
+        except (gdb.error, OSError) as e:  # without these words gdb calls it a mistake of this file's
+            raise gdb.GdbError(str(e))
 
 
 class Gee_Tasks(Command):
     """All tasks, the oldest first: gee tasks"""
 
     def say(self, arg):
+        without(arg, "gee tasks")
         moment = Moment()
         print(f"tasks: {len(moment.tasks)}\n")
         for line in [t.describe() for t in moment.tasks] + moment.notes:
@@ -497,6 +507,7 @@ class Gee_Workers(Command):
     """The threads that carry tasks: gee workers"""
 
     def say(self, arg):
+        without(arg, "gee workers")
         moment = Moment()
         for w in moment.workers:
             own = [t for t in moment.tasks if int(t.worker.address) == int(w.address)]
@@ -515,9 +526,9 @@ Below each stack is a guard that cannot be read, and gcore leaves out all that i
 what it cannot read. So the file is gcore's, and what it lacks is put there. The process goes on."""
 
     def say(self, arg):
-        moment = Moment()
         if not arg:
             raise gdb.GdbError("Usage: gee core FILE")
+        moment = Moment()
         gdb.execute(f"gcore {arg}", to_string=True)
         stacks = [t.stack() for t in moment.tasks if t.stack()]
         for w in moment.workers:

@@ -20,6 +20,7 @@ import argparse
 import json
 import os
 import resource
+import subprocess
 import sys
 import time
 
@@ -32,7 +33,7 @@ import report
 CONNECTIONS, STREAMS, DEADLINES, LIMIT_MS = 64, 10000, 5000, 100
 QUIET = 0.1  # of the time without a core: above it, something else was running
 COUNTED = ("tasks", "timers", "ctxs", "chans", "conns", "reqs", "copies", "bytes")
-PARTS = [*load.WORKLOADS, "streams", "deadline", "workers", "micro", "counts"]
+PARTS = [*load.WORKLOADS, "streams", "deadline", "workers", "micro", "profile", "counts"]
 
 
 def say(text, end="\n"):
@@ -208,12 +209,23 @@ def micro_part(args, results):
     results["micro"] = rows
 
 
+def profile_part(args, results):
+    """Of 10,000 parked tasks: what a profile of them takes, and for how long a worker is away."""
+    say("\na profile of 10,000 parked tasks")
+    out = subprocess.run([peers.PROGRAMS / "profile", "10000", str(3 * args.rounds)], text=True,
+                         stdout=subprocess.PIPE, preexec_fn=peers.pin(0), timeout=120, check=True)
+    row = results["profile"] = json.loads(out.stdout)
+    say(f"  {row['cpu_ms']:.1f} ms of CPU, after {row['ms']:.1f} ms; the worker is away for "
+        f"{row['away_ms']:.2f} ms at a time")
+
+
 def counts_part(results):
     results["counts"] = {"instructions": count.instructions(), "routes": count.routes()}
 
 
 def one_part(part, args, results):
-    parts = {"streams": streams_part, "deadline": deadline_part, "micro": micro_part}
+    parts = {"streams": streams_part, "deadline": deadline_part, "micro": micro_part,
+             "profile": profile_part}
     if part == "counts":
         counts_part(results)
     elif part in load.WORKLOADS or part == "workers":

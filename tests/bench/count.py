@@ -27,9 +27,9 @@ def collected(said):
     return int(re.search(r"Collected : (\d+)", said).group(1))
 
 
-def run(fields, depth, rounds, connections):
+def run(fields, depth, rounds, connections, start=Server):
     """All instructions of a server that lives for so many requests on each connection."""
-    server = Server([PROGRAMS / "gee"], under=CALLGRIND, stderr=subprocess.PIPE)
+    server = start([PROGRAMS / "gee"], under=CALLGRIND, stderr=subprocess.PIPE)
     request = f"GET /hello/you HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n{fields}\r\n".encode()
     clients = [socket.create_connection(("127.0.0.1", server.port), 30) for _ in range(connections)]
     for _ in range(rounds):

@@ -75,6 +75,13 @@ def of_micro(micro):
             for key, text in names.items()]
 
 
+def of_profile(row):
+    return [
+        at_most("a profile of 10,000 parked tasks", [row["cpu_ms"]] if row else None, 50.0, "ms"),
+        at_most("a worker away for it at a time", [row["away_ms"]] if row else None, 5.0, "ms"),
+    ]
+
+
 def of_counts(counts):
     rows = []
     if counts.get("instructions"):
@@ -98,6 +105,7 @@ def bars(results):
         {"what": "memory left after each workload", "bar": "0",
          "value": None if worst is None else f"{worst}", "met": None if worst is None
          else worst == 0},
+        *of_profile(results.get("profile")),
         *of_counts(results.get("counts", {})),
     ]
 

@@ -307,6 +307,63 @@ static void test_without_the_middleware_there_is_the_process(void **state) {
     bare(state);
 }
 
+/* --- a program's own --- */
+
+static _Atomic int jobs_rc;
+
+static int jobs(gee_metrics_out *out, void *arg) {
+    static const uint64_t bounds[] = {1000000, 2000000}, counts[] = {3, 0, 1};
+    const gee_label labels[] = {{"queue", "a\"b\\c\nd"}, {"kind", ""}};
+    const gee_histogram h = {bounds, counts, 2, 1500000000};
+    gee_metrics_family(out, GEE_GAUGE, "jobs_waiting", "In the \"queue\",\nby \\ kind.");
+    gee_metrics_value(out, labels, 2, *(int *)arg);
+    gee_metrics_family(out, GEE_COUNTER, "jobs_seconds_total", "Spent.");
+    gee_metrics_ns(out, NULL, 0, 2500000000);
+    gee_metrics_family(out, GEE_HISTOGRAM, "jobs_seconds", "Each.");
+    gee_metrics_histogram(out, NULL, 0, &h);
+    return jobs_rc;
+}
+
+static int wrong_names(gee_metrics_out *out, void *arg) {
+    static const char *const names[] = {"", "1x", "x y", "x-y", "x\n# TYPE y", NULL};
+    _Atomic int *n = arg;
+    for (size_t i = 0; i < 6; i++) {
+        *n += gee_metrics_family(out, GEE_GAUGE, names[i], "Wrong.") == UV_EINVAL;
+        *n += gee_metrics_value(out, &(gee_label){names[i], "x"}, 1, 1) == UV_EINVAL;
+    }
+    *n += gee_metrics_value(out, &(gee_label){"x", NULL}, 1, 1) == UV_EINVAL;
+    *n += gee_metrics_value(out, &(gee_label){"x:y", ""}, 1, 1) == UV_EINVAL;
+    return 0;
+}
+
+static int waiting = 7;
+static _Atomic int refused;
+
+static void own_routes(gee_group *root) {
+    jobs_rc = refused = 0;
+    gee_metrics_routes(root);
+    gee_metrics_source(gee_engine_of(root), jobs, &waiting);
+    gee_metrics_source(gee_engine_of(root), wrong_names, &refused);
+}
+
+static void test_a_program_has_figures_of_its_own_body(gee_ctx *ctx, t_conn *c, int port) {
+    (void)port;
+    T_EQ(t_get(ctx, c, "/metrics"), 200);
+    const char *m = t_body(c);
+    T_STR(check_format(&format, m), "");
+    T_VALUE(m, "jobs_waiting{queue=\"a\\\"b\\\\c\\nd\",kind=\"\"}", 7);
+    T_VALUE(m, "jobs_seconds_total", 2.5);
+    T_VALUE(m, "jobs_seconds_bucket{le=\"0.002000000\"}", 3);
+    T_VALUE(m, "jobs_seconds_count", 4);
+    T_VALUE(m, "jobs_seconds_sum", 1.5);
+    T_CHECK(strstr(m, "# HELP jobs_waiting In the \"queue\",\\nby \\\\ kind.\n") != NULL);
+    T_EQ(refused, 14);
+    jobs_rc = UV_EIO;
+    T_EQ(t_get(ctx, c, "/metrics"), 503);
+}
+
+T_SITE(test_a_program_has_figures_of_its_own, own_routes)
+
 /* Workers count for themselves, and are read while they do. */
 static void crowd_body(gee_ctx *ctx, t_conn *none, int port) {
     static char out[65536];
@@ -336,6 +393,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_the_figures_are_those_of_the_requests),
     cmocka_unit_test(test_what_went_wrong_is_counted_too),
     cmocka_unit_test(test_without_the_middleware_there_is_the_process),
+    cmocka_unit_test(test_a_program_has_figures_of_its_own),
     cmocka_unit_test(test_three_workers_are_one_server),
 };
 

@@ -199,6 +199,21 @@ static void before_cancel(gee_ctx *ctx, void *arg) {
     gee_after_stop(a);
 }
 
+static void panics(gee_ctx *ctx, void *arg) {
+    (void)ctx;
+    gee_panic("task %d of two", *(const int *)arg);
+}
+
+static void two_that_panic(gee_ctx *ctx, void *arg) {
+    static const int numbers[] = {1, 2};
+    gee_ctx *c = gee_ctx_with_cancel(ctx); /* of which that is the end */
+    (void)arg;
+    for (int i = 0; i < 2; i++)
+        gee_go(c, panics, (void *)&numbers[i]);
+    gee_sleep(ctx, 1);
+    gee_ctx_end(c);
+}
+
 static const struct {
     const char *name;
     gee_task_fn main;
@@ -209,6 +224,7 @@ static const struct {
     {"blocking", around_blocking, false},
     {"beside blocking", beside_blocking, true},
     {"cancel, after_func", before_cancel, false},
+    {"two that panic", two_that_panic, false},
 };
 
 /* --- everything twice: early in simulation, late on the real loop --- */

@@ -43,7 +43,7 @@ static void scan(struct said *s, const char *data, size_t n, size_t most, uint8_
             end = s->good + (most > 1 ? 1 + draw((uint32_t)most) : 1);
         if (end > n)
             end = n;
-        gee_span show;
+        gee_piece show;
         size_t good = gee_wire_scan(&s->wire, data + s->good, end - s->good, &limits, &show);
         memcpy(s->shown + s->n, data + s->good + show.at, show.n);
         s->n += show.n;
@@ -64,7 +64,7 @@ static uint8_t done_state(void) {
     static const char head[] = "G / HTTP/1.1\r\n\r\n";
     struct said s;
     begin(&s, false);
-    gee_span show;
+    gee_piece show;
     for (size_t i = 0; i < sizeof(head) - 1; i++)
         assert_int_equal(gee_wire_scan(&s.wire, head + i, 1, &limits, &show), 1);
     assert_int_equal(s.wire.status, 0);

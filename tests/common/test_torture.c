@@ -13,6 +13,7 @@
 #include "gee/audit.h"
 #include "gee/live.h"
 #include "gee/middleware.h"
+#include "gee/span.h"
 #include "gee/timeout.h"
 #include "runtime/park.h"
 #include "runtime/transport.h"
@@ -384,6 +385,115 @@ static void referenced(gee_req *req) {
     gee_string(req, rc < 0 ? 503 : 200, "%d\n", rc);
 }
 
+/* --- spans, and an exporter that lives as long as a request --- */
+
+static int takes(gee_ctx *ctx, void *arg, const char *path, const char *body, size_t n,
+                 gee_otlp_answer *answer) {
+    (void)arg;
+    (void)path;
+    (void)answer;
+    if (body[0] != '{' || body[n - 1] != '}')
+        t_fail(__FILE__, __LINE__, "half a batch was sent");
+    int rc = gee_sleep(ctx, 1);
+    return rc < 0 ? rc : 200;
+}
+
+/* Each record has come to something; offered: of each signal that many were. */
+static void adds_up(gee_otlp *x, uint64_t offered) {
+    for (int i = 0; i < GEE_OTLP_METRICS; i++) {
+        gee_otlp_stats s;
+        gee_otlp_stats_of(x, (enum gee_otlp_signal)i, &s);
+        uint64_t all = s.waiting;
+        for (int f = 0; f < GEE_OTLP_FATES; f++)
+            all += s.fates[f];
+        if (all != s.offered || s.offered != offered)
+            t_fail(__FILE__, __LINE__, "signal %d: of %llu records %llu were offered, %llu left", i,
+                   (unsigned long long)offered, (unsigned long long)s.offered,
+                   (unsigned long long)all);
+    }
+}
+
+struct exporting {
+    gee_otlp *x;
+    gee_waitgroup running;
+};
+
+static void exports(gee_ctx *ctx, void *arg) {
+    struct exporting *e = arg;
+    gee_otlp_run(ctx, e->x);
+    gee_waitgroup_done(&e->running);
+}
+
+static void export_until(gee_ctx *own, struct exporting *e) {
+    gee_ctx *soon = gee_ctx_with_timeout(own, 500);
+    gee_waitgroup_add(&e->running, 1);
+    if (gee_go(own, exports, e) < 0)
+        gee_waitgroup_done(&e->running);
+    else if (soon)
+        gee_otlp_flush(soon, e->x);
+    gee_ctx_end(soon);
+    gee_ctx_cancel(own, 0);
+    gee_waitgroup_wait(NULL, &e->running);
+}
+
+static void exported(gee_req *req) {
+    const gee_otlp_options opt = {.transport = {takes, NULL, NULL}, .service_name = "x"};
+    struct exporting e = {.x = NULL};
+    gee_ctx *own = gee_ctx_with_cancel(fns(req)), *in;
+    int rc = own ? gee_otlp_new(&opt, &e.x) : UV_ENOMEM;
+    if (rc == 0) {
+        gee_span *s = gee_span_root(e.x, own, "root", GEE_SPAN_INTERNAL, &in);
+        gee_span_set(s, "a", "b");
+        gee_span_set_int(s, "a", 1);
+        gee_span_event(s, "now");
+        gee_otlp_log(e.x, in, GEE_LOG_INFO, "hello");
+        gee_span_end(s);
+        adds_up(e.x, 1);
+        export_until(own, &e);
+        adds_up(e.x, 1);
+    }
+    gee_otlp_free(e.x);
+    if (own)
+        gee_ctx_end(own);
+    gee_string(req, rc < 0 ? 503 : 200, "%d\n", rc);
+}
+
+static int has_a_span(gee_ctx *ctx, void *arg) {
+    gee_span *s = gee_span_start(ctx, arg, GEE_SPAN_CLIENT, NULL);
+    gee_span_set(s, "x", "y");
+    gee_span_end(s);
+    return 0;
+}
+
+static void traced(gee_req *req) {
+    if (gee_req_go(req, has_a_span, "sub-task") == 0)
+        gee_req_join(req);
+    gee_otlp_log(gee_arg(req), fns(req), GEE_LOG_INFO, "hello");
+    gee_string(req, 200, "%d\n", gee_span_recording(gee_req_span(req)));
+}
+
+static void free_exporter(void *x) {
+    gee_otlp_free(x);
+}
+
+/* Whose queue is all that there is of it. */
+static int traced_routes(gee_engine *e) {
+    const gee_otlp_options opt = {.transport = {takes, NULL, NULL}};
+    gee_group *g = gee_group_new(gee_root(e), "/traced");
+    gee_otlp *x;
+    int rc = g ? gee_otlp_new(&opt, &x) : UV_ENOMEM;
+    if (rc < 0)
+        return rc;
+    rc = gee_engine_own(e, x, free_exporter);
+    if (rc < 0) {
+        gee_otlp_free(x);
+        return rc;
+    }
+    gee_use_logger(g, &(gee_logger_options){.fd = -1, .line = gee_otlp_access_line, .arg = x});
+    gee_use_tracing(g, x);
+    return gee_handle(g, "GET", "/sub-task", traced, x);
+}
+
 static int routes(gee_engine *e) {
     gee_group *root = gee_root(e);
     gee_use_request_id(root, NULL);
@@ -407,6 +517,8 @@ static int routes(gee_engine *e) {
     gee_GET(root, "/published", published);
     gee_GET(root, "/hedged", hedged);
     gee_GET(root, "/fanned-out", fanned_out);
+    gee_GET(root, "/exported", exported);
+    traced_routes(e);
     return gee_GET(root, "/contexts", contexts);
 }
 
@@ -492,6 +604,8 @@ static void torture(const char *request, const char *status, bool go_on) {
 #define A_PART \
     "--b\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\n\r\nxyz\r\n--b--\r\n"
 
+#define TRACE "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n"
+
 #define REQUESTS(X)                                                                            \
     X(a_route_with_a_parameter, "200", GET("/hello/a%20b?q=1&r=2", ""))                        \
     X(the_rest_of_a_path, "200", GET("/files/a/b?x=1&y=2&z=3", ""))                            \
@@ -520,7 +634,9 @@ static void torture(const char *request, const char *status, bool go_on) {
     X(a_hedge, "200", GET("/hedged", ""))                                                      \
     X(a_fanout, "200", GET("/fanned-out", ""))                                                 \
     X(a_live_value, "200", GET("/lives", ""))                                                  \
-    X(a_reference, "200", GET("/referenced?q=1", "Cookie: id=1\r\n"))
+    X(a_reference, "200", GET("/referenced?q=1", "Cookie: id=1\r\n"))                          \
+    X(spans_and_logs, "200", GET("/traced/sub-task?q=1", TRACE))                               \
+    X(an_exporter, "200", GET("/exported", ""))
 
 #define X(name, status, request)                                                      \
     static void test_each_allocation_of_##name##_may_fail(void **state) {             \

@@ -31,6 +31,11 @@ static const char *const more[] = {
     GET("/cookie", "Cookie: a=b; id=\"x\"; c\r\n") GET("/cookie", ""),
     "PUT /pass HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\n" CHUNKED
     "\r\n4\r\nabcd\r\n3\r\nefg\r\n0\r\n\r\n",
+    GET("/client",
+        "X-Forwarded-For: 192.0.2.1, 10.1.2.3:80\r\nX-Forwarded-For: [2001:db8::1]:443\r\n")
+        GET("/client", "X-Forwarded-For: 1, , ::ffff:192.0.2.1\r\n"),
+    GET("/real/client", "X-Real-IP: fe80::1\r\n")
+        GET("/real/client", "X-Real-IP: 1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\n"),
     GET("/broken", "") GET("/hello/x", ""),
     GET("/torn", "") GET("/hello/x", ""),
     "GET /torn HTTP/1.0\r\n\r\n",

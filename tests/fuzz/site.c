@@ -1,5 +1,6 @@
 /* What is fuzzed: a route for each way in which a handler takes a request apart. */
 #include "fuzz.h"
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,16 @@ static void cookie(gee_req *req) {
     gee_string(req, rc < 0 ? gee_body_status(rc) : 200, "%s\n", got ? got : "none");
 }
 
+/* Whatever the proxies write, it is an address; "": there was no memory for it. */
+static void client(gee_req *req) {
+    const char *ip = gee_client_ip(req);
+    struct in6_addr parsed;
+    if (*ip && strcmp(ip, "simulated") != 0 && inet_pton(AF_INET, ip, &parsed) != 1 &&
+        inet_pton(AF_INET6, ip, &parsed) != 1)
+        abort();
+    gee_string(req, 200, "%s\n", ip);
+}
+
 static int64_t tick(gee_req *req, void *arg) {
     int *n = arg;
     gee_sse_event(req, "tick", gee_default_query(req, "data", "x"));
@@ -184,8 +195,19 @@ static void ignore(gee_req *req) {
     gee_string(req, 200, "ignored\n");
 }
 
+/* Behind two kinds of proxy: a list with networks in it that are trusted too, and one address. */
+static void client_routes(gee_group *root) {
+    gee_trust_proxies(root,
+                      &(gee_trust_options){.proxies = "simulated, 10.0.0.0/8, 2001:db8::/32"});
+    gee_GET(root, "/client", client);
+    gee_group *real = gee_group_new(root, "/real");
+    gee_trust_proxies(real, &(gee_trust_options){"simulated", "X-Real-IP"});
+    gee_GET(real, "/client", client);
+}
+
 void fuzz_routes(gee_group *root) {
     gee_use(root, count, NULL);
+    client_routes(root);
     gee_GET(root, "/broken", broken);
     gee_GET(root, "/torn", torn);
     gee_GET(root, "/hello/:name", param);

@@ -1,5 +1,7 @@
 #include "t.h"
 #include "base/tools.h"
+#include "runtime/worker.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +58,12 @@ const char *t_census_diff(const gee_census *base, const gee_census *now, char *b
     return buf;
 }
 
+static void say_figures(uint64_t since_ns) {
+    if (gee_simulated() && getenv("GEE_FIGURES"))
+        printf("figures: %" PRIu64 " us, %" PRIu64 " turns\n", (gee_now_ns() - since_ns) / 1000,
+               gee_worker_self()->turns);
+}
+
 static void nothing(gee_ctx *ctx, void *arg) {
     (void)ctx;
     (void)arg;
@@ -78,7 +86,9 @@ struct checked {
 static void check_leaks(gee_ctx *ctx, void *arg) {
     struct checked *c = arg;
     gee_leak *leaks;
+    uint64_t start_ns = gee_now_ns();
     c->body(ctx, c->arg);
+    say_figures(start_ns);
     int n = gee_leakcheck(&leaks);
     if (n > 0)
         t_fail(__FILE__, __LINE__, "leaked after the test: task \"%s\" (%s at %s): %s",

@@ -1,7 +1,10 @@
 #!/bin/sh
 # Runs a command in a Debian tree that has nothing but git and make, on a fresh clone.
 #
-#   clean-room.sh [bookworm|trixie] [COMMAND...]    default: bookworm make check-broken check-fixed
+#   clean-room.sh [bookworm|trixie] [--pack TARBALL] [COMMAND...]
+#
+# The default is bookworm make check-broken check-fixed. With --pack it runs in what a participant of a
+# workshop unpacks (make workshop-pack), default: make check-mine.
 #
 # Needs root and debootstrap. The pristine tree is kept in $GEE_CLEAN_ROOM (default
 # /var/cache/gee-clean-room); each run gets a copy of its own, in a mount and a process
@@ -15,6 +18,12 @@ bookworm | trixie)
     shift
     ;;
 esac
+pack=
+if [ "${1:-}" = --pack ]; then
+    pack=$(realpath "$2")
+    shift 2
+    [ $# -gt 0 ] || set -- make check-mine
+fi
 [ $# -gt 0 ] || set -- make check-broken check-fixed
 
 here=$(cd "$(dirname "$0")/../.." && pwd)
@@ -43,7 +52,12 @@ room=$(mktemp -d "$cache/run-XXXXXX")
 trap 'rm -rf --one-file-system "$room"' EXIT
 cp -a --reflink=auto "$base/." "$room/"
 cp /etc/resolv.conf "$room/etc/resolv.conf"
-git clone -q "$here" "$room/root/gee"
+if [ -n "$pack" ]; then
+    mkdir "$room/root/gee"
+    tar -xJf "$pack" -C "$room/root/gee" --strip-components=1
+else
+    git clone -q "$here" "$room/root/gee"
+fi
 printf '%s\n' "$@" >"$room/root/command"
 
 echo "$release: $*"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a target needs, on Debian and Ubuntu; says what before it does.
 #
-#   deps.sh [GROUP...]     build (default), install, check, test, bench, stores, browser, cleanroom
+#   deps.sh [GROUP...]     build (default), install, check, test, pprof, bench, stores, browser, readers, cleanroom
 #
 # Silent and fast when everything is there. As root, or through sudo. Elsewhere it
 # lists what is needed and ends with 1, unless all of it can be found. With
@@ -15,17 +15,20 @@ set -u
 packages_of() {
     case $1 in
     build) echo "gcc libc6-dev pkg-config libuv1-dev libboost-context-dev libjansson-dev libdw-dev zlib1g-dev LLHTTP" ;;
-    install) echo "$(packages_of build) python3" ;;
+    install) echo "$(packages_of build) python3 ?libcurl4-openssl-dev" ;;
     check) echo "$(packages_of build) libcmocka-dev libcurl4-openssl-dev curl python3 binutils patch" ;;
-    test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck ?linux-perf ?libsqlite3-dev ?mandoc ?gnuplot-nox" ;;
+    test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck ?linux-perf ?gdb ?libsqlite3-dev ?mandoc ?gnuplot-nox" ;;
     clang) echo "clang CLANG_RT" ;;
     valgrind) echo "valgrind" ;;
+    # Go, for its pprof: 440 MB once it is unpacked.
+    pprof) echo "?golang-go ?graphviz" ;;
     bench) echo "$(packages_of build) python3 ?wrk ?valgrind ?nginx-light ?h2o ?libmicrohttpd-dev ?golang-go ?golang-github-gin-gonic-gin-dev ?nodejs" ;;
     stores) echo "$(packages_of build) python3 ?gnuplot-nox" ;;
     browser) echo "chromium" ;;
+    readers) echo "chromium npm" ;;
     cleanroom) echo "debootstrap" ;;
     *)
-        echo "deps.sh: no group $1; there are: build install check test clang valgrind bench stores browser cleanroom" >&2
+        echo "deps.sh: no group $1; there are: build install check test pprof clang valgrind bench stores browser readers cleanroom" >&2
         exit 2
         ;;
     esac
@@ -82,9 +85,11 @@ $1
     esac
     # pkgconf provides pkg-config; another libcurl provides the same header.
     case $1 in
-    pkg-config | clang | valgrind | wrk | chromium | curl | gcc | python3)
+    pkg-config | clang | valgrind | wrk | chromium | npm | curl | gcc | python3)
         command -v "$1" >/dev/null 2>&1
         ;;
+    golang-go) command -v go >/dev/null 2>&1 ;;
+    graphviz) command -v dot >/dev/null 2>&1 ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl 2>/dev/null ;;
     *) return 1 ;;
     esac

@@ -5,6 +5,8 @@ programs outside this tree that know only pkg-config, and removed again.
   install.py [--keep]      the last line is `N passed, N failed`
 """
 
+import http.server
+import json
 import os
 import pathlib
 import re
@@ -13,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -56,6 +59,30 @@ int main(void) {
 }
 """
 
+OTLP_PROGRAM = r"""
+#include <gee/gee.h>
+#include <gee/otlp_curl.h>
+
+static void sum(gee_req *req) {
+    gee_otlp_log(NULL, gee_req_ctx(req), GEE_LOG_INFO, "adding");
+    gee_json(req, 200, "{s:i}", "sum", 6);
+}
+
+int main(void) {
+    gee_engine *e = gee_engine_new();
+    gee_otlp_options opt = {.service_name = "sum"};
+    gee_otlp *x;
+    if (e == NULL || gee_otlp_curl_new(NULL, &opt.transport) < 0 || gee_otlp_new(&opt, &x) < 0 ||
+        gee_otlp_attach(x, e) < 0)
+        return 1;
+    gee_use_tracing(gee_root(e), x);
+    gee_GET(gee_root(e), "/sum", sum);
+    int rc = gee_engine_run(e, "127.0.0.1", 0);
+    gee_engine_free(e);
+    return rc ? 1 : 0;
+}
+"""
+
 
 class Results:
     passed = failed = 0
@@ -83,10 +110,10 @@ def make(target, stage):
                env, seconds=900)
 
 
-def pkg_config(stage, *args):
+def pkg_config(stage, *args, package="gee"):
     """The words that it says, with the paths of what is staged only turned to the stage."""
     env = {**os.environ, "PKG_CONFIG_PATH": f"{stage}{PREFIX}/lib/pkgconfig"}
-    rc, out = run(["pkg-config", *args, "gee"], env)
+    rc, out = run(["pkg-config", *args, package], env)
     return rc, [w.replace(PREFIX, f"{stage}{PREFIX}", 1) for w in out.split()]
 
 
@@ -105,8 +132,12 @@ def exported(library):
     return {line.split()[-1] for line in out.splitlines()} if rc == 0 else set()
 
 
+def has_otlp(stage):
+    return (stage / PREFIX[1:] / "lib/libgee-otlp.a").exists()
+
+
 def headers(r, stage, work):
-    _, cflags = pkg_config(stage, "--cflags")
+    _, cflags = pkg_config(stage, "--cflags", package="gee-otlp" if has_otlp(stage) else "gee")
     for h in sorted((stage / PREFIX[1:] / "include/gee").glob("*.h")):
         source = f"#include <gee/{h.name}>\n#include <gee/{h.name}>\nextern int x;\n"
         bad = []
@@ -120,6 +151,7 @@ def headers(r, stage, work):
 
 def symbols(r, stage):
     public, have = declared(stage), exported(stage / PREFIX[1:] / "lib/libgee.so")
+    public -= {n for n in public if n.startswith("gee_otlp_curl_")}
     r.check(len(public) > 80, f"the headers declare functions: {len(public)}")
     r.check(not public - have, "libgee.so exports all that the headers declare",
             sorted(public - have))
@@ -168,6 +200,46 @@ def programs(r, stage, work):
         serves(r, "static", work / "static", {})
 
 
+class Collector(http.server.BaseHTTPRequestHandler):
+    """Takes everything, and keeps the names of the spans."""
+    names = []
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        for resource in body.get("resourceSpans", []):
+            for scope in resource["scopeSpans"]:
+                self.names += [s["name"] for s in scope["spans"]]
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *args):
+        pass
+
+
+def otlp_program(r, stage, work):
+    if not has_otlp(stage):
+        print("skip gee-otlp: libcurl is not installed")
+        return
+    (work / "otlp.c").write_text(OTLP_PROGRAM)
+    rc, words = pkg_config(stage, "--cflags", "--libs", package="gee-otlp")
+    if not r.check(rc == 0, "pkg-config knows gee-otlp", " ".join(words)):
+        return
+    rc, out = run(["gcc", *CFLAGS, "otlp.c", "-o", "otlp", *words], cwd=work)
+    if not r.check(rc == 0 and not out, "gcc links a program with libgee-otlp.a", out):
+        return
+    collector = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=collector.serve_forever, daemon=True).start()
+    serves(r, "otlp", work / "otlp", {
+        "LD_LIBRARY_PATH": str(stage / PREFIX[1:] / "lib"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}"})
+    collector.shutdown()
+    collector.server_close()
+    r.check(Collector.names == ["GET /sum"], "otlp: its span was sent before it ended",
+            Collector.names)
+
+
 def manual(r, stage):
     pages = stage / PREFIX[1:] / "share/man"
     have = {p.name[:-2]: p for p in (pages / "man3").glob("*.3")}
@@ -199,6 +271,7 @@ def main(argv):
             headers(r, stage, work)
             symbols(r, stage)
             programs(r, stage, work)
+            otlp_program(r, stage, work)
             manual(r, stage)
         rc, out = make("uninstall", stage)
         left = [str(p) for p in stage.rglob("*") if not p.is_dir() or p.name == "gee" and

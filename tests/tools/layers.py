@@ -11,7 +11,8 @@ import pathlib
 import re
 import sys
 
-LAYERS = ["base", "runtime", "ctx", "sync", "flow", "http", "web", "html", "middleware", "debug"]
+LAYERS = ["base", "runtime", "ctx", "sync", "flow", "http", "web", "html", "middleware", "debug",
+          "trace", "pprof", "otlp"]
 HEADERS = {  # the public headers of each layer
     "runtime": "task.h panic.h run.h",
     "ctx": "ctx.h",
@@ -21,7 +22,10 @@ HEADERS = {  # the public headers of each layer
     "web": "engine.h contract.h req.h spawn.h sse.h json.h multipart.h cookie.h clientip.h",
     "html": "html.h",
     "middleware": "recovery.h middleware.h static.h gzip.h health.h timeout.h audit.h",
-    "debug": "debug.h metrics.h gee.h",
+    "debug": "debug.h metrics.h",
+    "trace": "trace.h",
+    "pprof": "pprof.h",
+    "otlp": "otlp.h span.h gee.h",
 }
 PUBLIC = {name: layer for layer, names in HEADERS.items() for name in names.split()}
 # gee/run.h and gee/task.h are contracts of the runtime, in part kept by ctx and sync

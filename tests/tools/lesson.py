@@ -54,16 +54,20 @@ def paint(code, text):
 
 # --- running one test ---
 
+RUNNING = set()  # the tests' processes, for who ends before them
+
+
 def run_test(program, test, seconds, env, under, tool=()):
     """(exit code or None, output, seconds); tool: a command in front of the program's"""
     # timeout(1) behind our own limit: a test that hangs ends even if this process does not live
     # to end it. A session of its own, so that what the test started ends with it.
     cmd = ["timeout", "-s", "KILL", str(seconds + 5)]
-    cmd += [*(VALGRIND if under == "valgrind" else tool), str(program), test]
+    cmd += [*(VALGRIND if under == "valgrind" else tool), str(program), *([test] if test else [])]
     start = time.monotonic()
     p = subprocess.Popen(cmd, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                          errors="replace", start_new_session=True)
+    RUNNING.add(p)
     try:
         out, _ = p.communicate(timeout=seconds)
         code = p.returncode
@@ -71,6 +75,8 @@ def run_test(program, test, seconds, env, under, tool=()):
         os.killpg(p.pid, signal.SIGKILL)
         out, _ = p.communicate()
         code = None
+    finally:
+        RUNNING.discard(p)
     return code, out, time.monotonic() - start
 
 
@@ -154,7 +160,8 @@ def perform(job, args, build):
 
 # --- building, and that the right unit was linked ---
 
-def make(args, targets):
+def run_make(args, targets):
+    """(it builds, what the compiler said, seconds)"""
     cmd = ["make", "--no-print-directory", f"-j{os.cpu_count()}", f"FLAVOUR={args.flavour}",
            *targets]
     start = time.monotonic()
@@ -163,11 +170,17 @@ def make(args, targets):
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second terminal may build the same objects
         p = subprocess.run(cmd, cwd=args.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                            text=True, stdin=subprocess.DEVNULL)
-    if p.returncode != 0:
-        print(re.sub(r"^  (CC|LD|AR) .*\n", "", p.stdout, flags=re.M), end="")
-    elif time.monotonic() - start > 1 and sys.stdout.isatty():  # for who has waited
-        print(f"built in {time.monotonic() - start:.0f} s", flush=True)
-    return p.returncode == 0
+    said = re.sub(r"^  (CC|LD|AR) .*\n", "", p.stdout, flags=re.M)
+    return p.returncode == 0, said, time.monotonic() - start
+
+
+def make(args, targets):
+    good, said, took = run_make(args, targets)
+    if not good:
+        print(said, end="")
+    elif took > 1 and sys.stdout.isatty():  # for who has waited
+        print(f"built in {took:.0f} s", flush=True)
+    return good
 
 
 def symbols(path):

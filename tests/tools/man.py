@@ -17,6 +17,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INCLUDE = ROOT / "common" / "include" / "gee"
+OTLP_CURL = ROOT / "common" / "otlp-curl" / "gee" / "otlp_curl.h"
 SECTION = re.compile(r"/\* --- (.*?) --- \*/")
 # Where a comment begins to say what comes back: with a sentence.
 RETURNS = re.compile(r"(?:\A|(?<=[.:]\s)|(?<=\n\n)|(?<=; )(?=NULL)) *"
@@ -231,7 +232,8 @@ def page(header, name, results, others):
     names = list(dict.fromkeys(c.name for c in header.calls)) or [name]
     nm = [f".Nm {n} ," for n in names[:-1]] + [f".Nm {names[-1]}"]
     out = [*head(header.path, name.upper(), 3), ".Sh NAME", *nm, f".Nd {line(summary(header.essay))}",
-           ".Sh LIBRARY", "libgee (pkg-config gee)", ".Sh SYNOPSIS", f".In gee/{header.path.name}"]
+           ".Sh LIBRARY", "libgee-otlp (pkg-config gee-otlp)" if header.path == OTLP_CURL else
+           "libgee (pkg-config gee)", ".Sh SYNOPSIS", f".In gee/{header.path.name}"]
     for c in header.calls:
         out += prototype(c, results)
     out += [".Sh DESCRIPTION", *description(header), *returns(header, results), ".Sh SEE ALSO"]
@@ -282,7 +284,7 @@ def main(argv):
         print(__doc__.strip(), file=sys.stderr)
         return 2
     out3, out7 = pathlib.Path(argv[0]) / "man3", pathlib.Path(argv[0]) / "man7"
-    headers = [Header(p) for p in sorted(INCLUDE.glob("*.h")) if p.name != "gee.h"]
+    headers = [Header(p) for p in sorted([*INCLUDE.glob("*.h"), OTLP_CURL]) if p.name != "gee.h"]
     owner = {c.name: h for h in headers for c in h.calls}
     results = {c.name: c.result for h in headers for c in h.calls if not c.macro}
     # gee_run is declared by gee/run.h or by none; otherwise the call has the name.

@@ -8,6 +8,9 @@
     decoys     the names of files in decoys/, without .c
     NAME.signature, NAME.why     of each decoy; the first test is what rejects it
     seconds    what a test may take; 20 if it is not there
+    work       programs of tests/common that say what the unit is for: a learner's repair has to
+               pass them, and not to cost more there than the final unit does (mine.py)
+    program    the test program, without .c; found by the name of its first test where it is not there
 
 A test program of a chapter that no case names belongs to the chapter as a whole: `make test`
 runs it over the repaired chapter.
@@ -39,7 +42,7 @@ import pathlib
 import re
 from dataclasses import dataclass, field
 
-KEYS = {"unit", "test", "symptom", "signature", "decoys", "seconds"}
+KEYS = {"unit", "test", "symptom", "signature", "decoys", "seconds", "work", "program"}
 RACE_KEYS = {"race", "race.also", "race.one", "race.two", "race.tsan", "race.helgrind",
              "race.drd"}
 RACE_TOOLS = ("tsan", "helgrind", "drd")
@@ -94,6 +97,7 @@ class Case:
     symptom: str
     program: str  # test_leaks, without .c
     seconds: int
+    work: list
     decoys: list = field(default_factory=list)
     race: RaceSpec = None
 
@@ -127,6 +131,14 @@ def _check_regex(where, text):
         raise ManifestError(f"{where}: not a regular expression: {e}") from None
 
 
+def _program(root, where, chapter, test):
+    found = [p for p in sorted((root / chapter).glob("test_*.c"))
+             if re.search(rf"\b{re.escape(test)}\b", p.read_text())]
+    if len(found) != 1:
+        raise ManifestError(f"{where}: {test} is in {len(found)} of the chapter's test_*.c")
+    return found[0].stem
+
+
 def _case(root, chapter, name, section):
     where = f"{chapter}/cases.ini [{name}]"
     decoys = section.get("decoys", "").split()
@@ -151,12 +163,9 @@ def _case(root, chapter, name, section):
         _check_regex(where, s)
     for d in decoys:
         _check_regex(f"{where} {d}", section[f"{d}.signature"])
-    program = [p for p in sorted((root / chapter).glob("test_*.c"))
-               if re.search(rf"\b{re.escape(tests[0])}\b", p.read_text())]
-    if len(program) != 1:
-        raise ManifestError(f"{where}: {tests[0]} is in {len(program)} of the chapter's test_*.c")
+    program = section.get("program") or _program(root, where, chapter, tests[0])
     case = Case(chapter, name, section["unit"], tests, signatures, section["symptom"],
-                program[0].stem, int(section.get("seconds", "20")),
+                program, int(section.get("seconds", "20")), section.get("work", "").split(),
                 [Decoy(d, section[f"{d}.signature"], section[f"{d}.why"]) for d in decoys])
     _check_files(root, where, case)
     if "race" in section:
@@ -243,13 +252,23 @@ def _race(root, where, case, section):
     return RaceSpec(tests["one"], tests["two"], why_not, variants)
 
 
+def is_pack(root):
+    """A workshop's tree for participants (pack.py): it has no answers, and of the rest objects."""
+    return (root / "pack.json").is_file()
+
+
 def _check_files(root, where, case):
+    if is_pack(root):
+        return
     final = root / "common" / "src" / case.unit
     here = root / case.chapter
     for path in (final, here / "broken" / case.unit_name,
                  *(here / "decoys" / f"{d.name}.c" for d in case.decoys)):
         if not path.is_file():
             raise ManifestError(f"{where}: {path.relative_to(root)} is not there")
+    for program in case.work:
+        if not (root / "tests/common" / f"{program}.c").is_file():
+            raise ManifestError(f"{where}: work: there is no tests/common/{program}.c")
     link = here / "fixed" / case.unit_name
     if not link.is_symlink() or link.resolve() != final.resolve():
         raise ManifestError(f"{where}: {link.relative_to(root)} is not a link to the final unit")

@@ -22,6 +22,7 @@ import sys
 import time
 
 import manifest
+import speedscope
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OK = re.compile(r"^\[\s+OK \] (\S+)", re.M)
@@ -165,8 +166,9 @@ def linted(tally):
     start = time.monotonic()
     rc, out = run(["cppcheck", "--std=c11", "--enable=warning,portability", "--inline-suppr",
                    "--error-exitcode=1", "--quiet", "-j", str(os.cpu_count()),
-                   "-Icommon/include", "-Icommon/src", "-Itests/lib", "-D__linux__",
-                   "--suppressions-list=tests/tools/cppcheck.txt", "common/src", "tests/lib"], 600)
+                   "-Icommon/include", "-Icommon/src", "-Icommon/otlp-curl", "-Itests/lib",
+                   "-D__linux__", "--suppressions-list=tests/tools/cppcheck.txt", "common/src",
+                   "common/otlp-curl", "tests/lib"], 600)
     if rc != 0:
         tail(out)
     tally.line("cppcheck", int(rc == 0), int(rc != 0), time.monotonic() - start)
@@ -192,6 +194,9 @@ SCRIPTS = {
     "ch01-leaks/tsan.sh": (
         [r"exit code: 1 ", r"reports of TSan: 0$", r"stays for ever, of an idle stream for ever"],
         [r"exit code: 0 ", r"reports of TSan: 0$"]),
+    "ch04-pprof/helgrind.sh": (
+        [r"in gee_prof_walk, stack.c$", r"in note, prof_task.c$", r"is not seen where it is"],
+        [r"reports of Helgrind: 0$"]),
     "ch01-leaks/perf.sh": (
         [r"census: tasks 402 ", r"^ +\d+\.\d+%  gee_stream$"],
         [r"census: tasks 2 ", r"^ +none$"]),
@@ -230,6 +235,23 @@ def browser(tally):
         tally.line("EventSource in a browser", 0, 1, 0, "it does not build")
 
 
+def traces(tally):
+    if make("FLAVOUR=debug", "build/debug/ch04-pprof/server.fixed"):
+        command(tally, "traces of a real server", [sys.executable, "tests/tools/trace.py"])
+    else:
+        tally.line("traces of a real server", 0, 1, 0, "it does not build")
+
+
+def readers(tally):
+    if speedscope.missing():
+        tally.skip("a trace in speedscope", f"{speedscope.missing()}: make test-readers")
+    elif make("FLAVOUR=debug", "build/debug/ch04-pprof/server.fixed"):
+        command(tally, "a trace in speedscope",
+                [sys.executable, "tests/tools/trace.py", "--readers"])
+    else:
+        tally.line("a trace in speedscope", 0, 1, 0, "it does not build")
+
+
 def chapters():
     return sorted(p.name for p in ROOT.glob("ch[0-9][0-9]-*") if p.is_dir())
 
@@ -249,6 +271,10 @@ PARTS = {
                                  [sys.executable, "tests/tools/test_lesson.py"]),
     "race-machine": lambda t: command(t, "the judge of the tools' reports",
                                       [sys.executable, "tests/tools/test_race.py"]),
+    "workshop": lambda t: command(t, "the workshop: every case, in its packs",
+                                  [sys.executable, "tests/tools/test_workshop.py"]),
+    "watch": lambda t: command(t, "the workshop's watch, in tmux",
+                               [sys.executable, "tests/tools/test_watch.py"], needs="tmux"),
     "broken": lambda t: command(t, "check-broken", lesson("broken")),
     "fixed": lambda t: command(t, "check-fixed", lesson("fixed")),
     "census": lambda t: command(t, "the census of the leaks",
@@ -269,11 +295,18 @@ PARTS = {
     "onion": lambda t: command(t, "the picture of a chain, and its trace",
                                [sys.executable, "tests/tools/onion.py"]),
     "races": races,
+    "gdb": lambda t: command(t, "gdb, live, on a core, at a race",
+                             [sys.executable, "tests/tools/test_gdb.py"], needs="gdb"),
     "examples": lambda t: command(t, "the examples, with curl",
                                   [sys.executable, "tests/tools/examples.py"]),
+    "pprof": lambda t: command(t, "go tool pprof on every profile",
+                               [sys.executable, "tests/tools/pprof.py"], needs="go"),
     "install": lambda t: command(t, "make install, and programs that use it",
                                  [sys.executable, "tests/tools/install.py"]),
     "browser": browser,
+    "trace": traces,
+    "hunt": lambda t: command(t, "the hunt can be won", [sys.executable, "tests/tools/test_hunt.py"]),
+    "readers": readers,
 }
 
 

@@ -207,8 +207,8 @@ def symbols(check, tmp):
 
 def census(check, tmp):
     """Its figures come from a test that prints them, so the fake ones do."""
-    def run(broken, final, then=""):
-        root = make_root(tmp, {"reproduced": broken}, final=final)
+    def run(broken, final, then="", more=()):
+        root = make_root(tmp, {"reproduced": broken, "passes": "return 0;"}, final=final)
         test = root / "ch01-fake/test_fake.c"
         zero = "".join(f" {kind} 0 0" for kind in ("timers", "handles", "ctxs", "chans", "requests",
                                                    "fds", "bytes"))
@@ -218,7 +218,7 @@ def census(check, tmp):
             f'    printf("census: reproduced tasks %d %d{zero}\\n", 9, v);\n'
             f"    fflush(stdout);\n    {then}\n}}\nint main("))
         test.write_text(text.replace("tests[] = {", "tests[] = {cmocka_unit_test(census_reproduced), "))
-        p = subprocess.run([sys.executable, TOOLS / "census.py", "--root", root, "01"],
+        p = subprocess.run([sys.executable, TOOLS / "census.py", "--root", root, "01", *more],
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
         return p.returncode, p.stdout
     code, out = run("return 7;", "return 0;")
@@ -230,6 +230,9 @@ def census(check, tmp):
     check("a broken side that leaks nothing", code == 1 and "it leaks nothing" in out, out)
     code, out = run("return 7;", "return 0;", then="if (v) *(volatile int *)0 = 1;")
     check("a scenario that crashes", code == 1 and "1 passed, 1 failed" in out, out)
+    code, out = run("return 7;", "return 0;", more=("--case", "passes"))
+    check("a case that has no scenario", code == 0 and "There is no census of passes:" in out
+          and out.rstrip().endswith("There is one of: ch01-fake"), out)
     root = make_root(tmp, {"reproduced": "return 1;"})
     p = subprocess.run([sys.executable, TOOLS / "census.py", "--root", root], text=True,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

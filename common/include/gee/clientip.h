@@ -38,7 +38,7 @@ int gee_trust_proxies(gee_group *g, const gee_trust_options *opt);
 /*
  * The address of the client, without a port: "192.0.2.1", "2001:db8::1"; of an IPv4 address in an
  * IPv6 one, the IPv4 address. "unix", "simulated" where that is all there is; "": the connection
- * was closed before anybody asked.
+ * was closed before anybody asked, or there is no memory for it.
  *
  * It is the other end's, unless that is trusted. Then the list is walked from its right end, for as
  * long as who stands there is trusted too; the first who is not is the client. What stands left of

@@ -17,8 +17,9 @@
  *
  * Words are the program's own; they are compared as they are. The middlewares of this library
  * provide "access log", "authentication" (gee_use_basic_auth), "body limit", "compression",
- * "CORS", "deadline" (gee_use_timeout), "metrics", "rate limit", "recovery" and "request id". CORS
- * has to be around authentication, for browsers send no credentials with a preflight.
+ * "CORS", "deadline" (gee_use_timeout), "metrics", "rate limit", "recovery", "request id" and
+ * "tracing". CORS has to be around authentication, for browsers send no credentials with a
+ * preflight.
  */
 #ifndef GEE_CONTRACT_H
 #define GEE_CONTRACT_H

@@ -61,6 +61,31 @@ typedef struct gee_task_info {
 int gee_tasks_list(gee_task_info **out);
 
 /*
+ * The tasks by the path of their creation: the place where a task was created, then that of the
+ * task which created it, and so on. Every task is counted, also one that has come and gone between
+ * two looks; what `live` counts now is told by how long it has been there.
+ *
+ * A path has at most GEE_PATH places: what is more of it, or repeats itself, is left out. If a
+ * program has more paths than a worker keeps (4,096), the rest is "(other places)".
+ */
+enum { GEE_PATH = 8 };
+typedef struct gee_path_info {
+    gee_site path[GEE_PATH]; /* where a task was created, first; then NULL */
+    uint64_t started, ended; /* since the runtime began */
+    uint64_t live;           /* started - ended */
+    uint64_t oldest_ms;      /* of those that live: since it was created */
+    uint64_t waits_ms;       /* of those that are parked: for the longest time, in this wait, */
+    const char *reason;      /* for this; "": none is parked */
+    gee_site parked_at;      /* here */
+} gee_path_info;
+
+/*
+ * Most live ones first, then most started. *out is to be freed with free(). Each worker counts
+ * its own, so the figures are of about one moment. Call from a task; parks. How many, or UV_ENOMEM.
+ */
+int gee_paths_list(gee_path_info **out);
+
+/*
  * The leak check: tasks that nothing will ever end, while the server runs.
  *
  * GEE_LEAK_DEAF: the task is parked, the ctx of its owner has ended, and the wait does not
@@ -101,7 +126,8 @@ int gee_leakcheck(gee_leak **out);
 
 /*
  * Adds three pages to g, as text, or with ?format=json:
- *   GET /debug/tasks     the census and the tasks; with ?leaked=1 those of gee_leakcheck
+ *   GET /debug/tasks     the census and the tasks; with ?leaked=1 those of gee_leakcheck, with
+ *                        ?paths=1 how many came from where (gee_paths_list)
  *   GET /debug/requests  the requests that are being served, with their deadlines, and where
  *                        the tasks of each are parked, since when, and whether they listen
  *   GET /debug/routes    the routes (gee/contract.h), with the chain of each from the outside in,

@@ -101,6 +101,15 @@ int gee_listen(gee_engine *e, const char *host, int port, const gee_limits *limi
 int gee_listen_fd(gee_engine *e, int fd, const gee_limits *limits, gee_server **out);
 
 /*
+ * A service: what goes on beside the servers of e as long as they do. gee_engine_run starts run in
+ * a task before it listens. At the end, when the last request is over, it calls drain (NULL: there
+ * is nothing to do) in a task whose ctx has what is left of drain_ms, and at least a second; then
+ * it ends run's ctx, and waits until that time for run to return. 0, UV_EINVAL: no run; UV_ENOMEM.
+ * Before gee_engine_run; arg stays the caller's.
+ */
+int gee_engine_service(gee_engine *e, gee_task_fn run, gee_task_fn drain, void *arg);
+
+/*
  * For a whole program: runs the runtime, listens, says so on stdout, serves, and ends
  * after SIGINT or SIGTERM:
  *   readiness turns false (gee/health.h); it goes on serving for lame_ms, in which load

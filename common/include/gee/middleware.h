@@ -27,7 +27,12 @@ enum gee_log_format {
 typedef struct gee_logger_options {
     enum gee_log_format format;
     int fd; /* 0: stderr. Each line is one write, so workers and processes do not mix theirs;
-             * it blocks where the descriptor does */
+             * it blocks where the descriptor does. -1: none is written */
+
+    /* Is given each line, too, with its line end, in the request's task; may park. n is 0 where
+     * there was no memory for the line. NULL: nobody is. */
+    void (*line)(gee_req *req, int status, const char *line, size_t n, void *arg);
+    void *arg;
 } gee_logger_options;
 
 /*

@@ -89,6 +89,13 @@ char *gee_arena_strndup(gee_arena *a, const char *s, size_t n) {
     return p;
 }
 
+size_t gee_arena_bytes(const gee_arena *a) {
+    size_t n = 0;
+    for (const struct gee_arena_block *b = a->head; b; b = b->next)
+        n += sizeof(*b) + b->cap;
+    return n;
+}
+
 void gee_arena_reset(gee_arena *a) {
     while (a->head && (!GEE_POOLS || a->head->next || a->head->cap != FIRST))
         pop_block(a);

@@ -39,6 +39,7 @@ void *gee_arena_calloc(gee_arena *a, size_t n);
 /* The latest allocation p of n bytes grows to `more`, in place where it can. */
 void *gee_arena_grow(gee_arena *a, void *p, size_t n, size_t more);
 char *gee_arena_strndup(gee_arena *a, const char *s, size_t n);
+size_t gee_arena_bytes(const gee_arena *a); /* that it holds */
 void gee_arena_reset(gee_arena *a);
 void gee_arena_free(gee_arena *a);
 

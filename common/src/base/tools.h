@@ -92,6 +92,7 @@ static inline void gee_tsan_ignore_end(void) {
 #include <pthread.h>
 #include <valgrind/drd.h>
 #include <valgrind/helgrind.h>
+#include <valgrind/memcheck.h>
 #include <valgrind/valgrind.h>
 static inline unsigned gee_vg_stack_register(void *lo, void *hi) {
     return VALGRIND_STACK_REGISTER(lo, hi);
@@ -129,6 +130,10 @@ static inline void gee_vg_stack_deregister(unsigned id) {
         ANNOTATE_RWLOCK_ACQUIRED(addr, 1);     \
     } while (0)
 #define gee_vg_lock_released(addr) ANNOTATE_RWLOCK_RELEASED(addr, 1)
+/* It may never have been written; whoever reads it is prepared for anything. */
+static inline void gee_vg_defined(void *addr, size_t size) {
+    (void)VALGRIND_MAKE_MEM_DEFINED(addr, size);
+}
 /* What is there is no data that anyone should be careful with. */
 static inline void gee_vg_overlook(void *addr, size_t size) {
     VALGRIND_HG_DISABLE_CHECKING(addr, size);
@@ -144,6 +149,10 @@ static inline void gee_vg_stack_deregister(unsigned id) {
     (void)id;
 }
 static inline void gee_vg_stack_of_thread(void) {
+}
+static inline void gee_vg_defined(void *addr, size_t size) {
+    (void)addr;
+    (void)size;
 }
 static inline void gee_vg_overlook(void *addr, size_t size) {
     (void)addr;

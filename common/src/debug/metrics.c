@@ -151,10 +151,7 @@ int gee_use_metrics(gee_group *g) {
 
 static void metrics_page(gee_req *req) {
     gee_buf b = {0};
-    int rc = gee_metrics_put_requests(&b, req->engine->metrics);
-    if (rc == 0)
-        rc = gee_metrics_put_process(&b);
-    if (rc < 0)
+    if (gee_metrics_text(req->engine, &b) < 0)
         gee_fail(req, 503); /* half the figures would look like counters that were reset */
     else
         gee_data(req, 200, "text/plain; version=0.0.4; charset=utf-8", gee_buf_head(&b),

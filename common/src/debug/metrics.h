@@ -46,12 +46,24 @@ static inline const char *gee_route_label(const gee_route_entry *r) {
     return r ? r->pattern : "none";
 }
 
-/* metrics_text.c: the requests' families. m may be NULL. 0 or UV_ENOMEM. */
-int gee_metrics_put_requests(gee_buf *b, const gee_metrics *m);
-/* metrics_process.c: the others. In a task. */
-int gee_metrics_put_process(gee_buf *b);
+/* What a collector says its figures to: text for a scrape, or otlp/metrics.c. */
+struct gee_metrics_out {
+    int (*family)(gee_metrics_out *out, enum gee_metric_type type, const char *name,
+                  const char *help);
+    int (*value)(gee_metrics_out *out, const gee_label *labels, size_t n, int64_t value, bool ns);
+    int (*histogram)(gee_metrics_out *out, const gee_label *labels, size_t n,
+                     const gee_histogram *h);
+};
 
-/* "# HELP" and "# TYPE". */
-int gee_metrics_family(gee_buf *b, const char *name, const char *type, const char *help);
+/* metrics_source.c: all figures of e. In a task. 0, or an error: what was said is not all. */
+int gee_metrics_collect(gee_engine *e, gee_metrics_out *out);
+
+/* metrics_requests.c: the requests' families. m may be NULL. 0 or UV_ENOMEM. */
+int gee_metrics_put_requests(gee_metrics_out *out, const gee_metrics *m);
+/* metrics_process.c: the others. In a task. */
+int gee_metrics_put_process(gee_metrics_out *out);
+
+/* metrics_text.c: the text of a scrape. */
+int gee_metrics_text(gee_engine *e, gee_buf *b);
 
 #endif

@@ -9,7 +9,6 @@
 #include "gee/sync.h"
 #include "runtime/worker.h"
 #include "sync/waitq.h"
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,52 +92,59 @@ static int ask_workers(struct look *sum) {
     return 0;
 }
 
-static int put_tasks(gee_buf *b, const struct look *l) {
-    int rc = gee_metrics_family(b, "gee_tasks", "gauge", "Tasks by state, and what they wait for.");
+static int put_state(gee_metrics_out *out, const char *state, const char *reason, uint64_t n) {
+    const gee_label labels[] = {{"state", state}, {"reason", reason}};
+    return gee_metrics_value(out, labels, 2, (int64_t)n);
+}
+
+static int put_tasks(gee_metrics_out *out, const struct look *l) {
+    int rc =
+        gee_metrics_family(out, GEE_GAUGE, "gee_tasks", "Tasks by state, and what they wait for.");
     if (rc == 0)
-        rc = gee_buf_printf(b,
-                            "gee_tasks{state=\"runnable\",reason=\"\"} %" PRIu64
-                            "\ngee_tasks{state=\"running\",reason=\"\"} %" PRIu64 "\n",
-                            l->runnable, l->running);
+        rc = put_state(out, "runnable", "", l->runnable);
+    if (rc == 0)
+        rc = put_state(out, "running", "", l->running);
     for (int i = GEE_WAIT_NONE + 1; rc == 0 && i < REASONS; i++)
-        rc = gee_buf_printf(b, "gee_tasks{state=\"waiting\",reason=\"%s\"} %" PRIu64 "\n",
-                            gee_wait_reason_text((enum gee_wait_reason)i), l->waiting[i]);
+        rc =
+            put_state(out, "waiting", gee_wait_reason_text((enum gee_wait_reason)i), l->waiting[i]);
     return rc;
 }
 
-static int put(gee_buf *b, const char *name, const char *type, const char *help, int64_t value) {
-    int rc = gee_metrics_family(b, name, type, help);
-    return rc < 0 ? rc : gee_buf_printf(b, "%s %" PRId64 "\n", name, value);
+static int put(gee_metrics_out *out, enum gee_metric_type type, const char *name, const char *help,
+               int64_t value) {
+    int rc = gee_metrics_family(out, type, name, help);
+    return rc < 0 ? rc : gee_metrics_value(out, NULL, 0, value);
 }
 
-static int put_runtime(gee_buf *b) {
+static int put_runtime(gee_metrics_out *out) {
     struct look sum = {.handles = 0};
     gee_census c;
     int rc = ask_workers(&sum);
     gee_census_take(&c);
     const struct {
-        const char *name, *type, *help;
+        enum gee_metric_type type;
+        const char *name, *help;
         int64_t value;
     } all[] = {
-        {"http_requests_rejected_total", "counter", "Malformed or too large: no handler saw them.",
-         gee_count_sum(GEE_COUNT_REJECTED)},
-        {"gee_timers", "gauge", "Armed timers.", c.timers},
-        {"gee_handles", "gauge", "Open libuv handles.", (int64_t)sum.handles},
-        {"gee_ctxs", "gauge", "Contexts.", c.ctxs},
-        {"gee_chans", "gauge", "Channels.", c.chans},
-        {"gee_connections", "gauge", "HTTP connections.", c.conns},
-        {"gee_requests", "gauge", "HTTP requests, from their head to their response.", c.reqs},
-        {"gee_request_copies", "gauge", "Copies of requests, not released yet.", c.copies},
-        {"gee_buffer_bytes", "gauge", "Bytes of buffers and arenas.", c.bytes},
-        {"gee_workers", "gauge", "Threads with a loop each.", gee_workers()},
-        {"gee_listeners_paused", "gauge", "Listening sockets that wait for a free descriptor.",
+        {GEE_COUNTER, "http_requests_rejected_total",
+         "Malformed or too large: no handler saw them.", gee_count_sum(GEE_COUNT_REJECTED)},
+        {GEE_GAUGE, "gee_timers", "Armed timers.", c.timers},
+        {GEE_GAUGE, "gee_handles", "Open libuv handles.", (int64_t)sum.handles},
+        {GEE_GAUGE, "gee_ctxs", "Contexts.", c.ctxs},
+        {GEE_GAUGE, "gee_chans", "Channels.", c.chans},
+        {GEE_GAUGE, "gee_connections", "HTTP connections.", c.conns},
+        {GEE_GAUGE, "gee_requests", "HTTP requests, from their head to their response.", c.reqs},
+        {GEE_GAUGE, "gee_request_copies", "Copies of requests, not released yet.", c.copies},
+        {GEE_GAUGE, "gee_buffer_bytes", "Bytes of buffers and arenas.", c.bytes},
+        {GEE_GAUGE, "gee_workers", "Threads with a loop each.", gee_workers()},
+        {GEE_GAUGE, "gee_listeners_paused", "Listening sockets that wait for a free descriptor.",
          (int64_t)sum.paused},
-        {"process_open_fds", "gauge", "Open file descriptors.", c.fds},
+        {GEE_GAUGE, "process_open_fds", "Open file descriptors.", c.fds},
     };
     if (rc == 0)
-        rc = put_tasks(b, &sum);
+        rc = put_tasks(out, &sum);
     for (size_t i = 0; rc == 0 && i < sizeof(all) / sizeof(*all); i++)
-        rc = put(b, all[i].name, all[i].type, all[i].help, all[i].value);
+        rc = put(out, all[i].type, all[i].name, all[i].help, all[i].value);
     return rc;
 }
 
@@ -181,32 +187,34 @@ static int64_t start_seconds(void) {
     return now.tv_sec - up.tv_sec + ticks / sysconf(_SC_CLK_TCK);
 }
 
-static int put_cpu(gee_buf *b) {
+static int64_t us_of(const struct timeval *t) {
+    return (int64_t)t->tv_sec * 1000000 + t->tv_usec;
+}
+
+static int put_cpu(gee_metrics_out *out) {
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
-    int64_t us = (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec +
-                 u.ru_stime.tv_usec;
-    int rc = gee_metrics_family(b, "process_cpu_seconds_total", "counter", "User and system time.");
-    return rc < 0 ? rc
-                  : gee_buf_printf(b, "process_cpu_seconds_total %" PRId64 ".%06" PRId64 "\n",
-                                   us / 1000000, us % 1000000);
+    int rc =
+        gee_metrics_family(out, GEE_COUNTER, "process_cpu_seconds_total", "User and system time.");
+    int64_t us = us_of(&u.ru_utime) + us_of(&u.ru_stime);
+    return rc < 0 ? rc : gee_metrics_ns(out, NULL, 0, us * 1000);
 }
 
 /* What the system does not tell (no /proc) is left out. */
-static int put_known(gee_buf *b, const char *name, const char *help, int64_t value) {
-    return value < 0 ? 0 : put(b, name, "gauge", help, value);
+static int put_known(gee_metrics_out *out, const char *name, const char *help, int64_t value) {
+    return value < 0 ? 0 : put(out, GEE_GAUGE, name, help, value);
 }
 
-int gee_metrics_put_process(gee_buf *b) {
+int gee_metrics_put_process(gee_metrics_out *out) {
     struct rlimit fds = {0};
-    int rc = put_runtime(b);
+    int rc = put_runtime(out);
     if (rc == 0 && getrlimit(RLIMIT_NOFILE, &fds) == 0 && fds.rlim_cur != RLIM_INFINITY)
-        rc = put_known(b, "process_max_fds", "Limit of open file descriptors.",
+        rc = put_known(out, "process_max_fds", "Limit of open file descriptors.",
                        (int64_t)fds.rlim_cur);
     if (rc == 0)
-        rc = put_known(b, "process_resident_memory_bytes", "Resident memory.", resident_bytes());
+        rc = put_known(out, "process_resident_memory_bytes", "Resident memory.", resident_bytes());
     if (rc == 0)
-        rc = put_known(b, "process_start_time_seconds", "When it started, Unix time.",
+        rc = put_known(out, "process_start_time_seconds", "When it started, Unix time.",
                        start_seconds());
-    return rc < 0 ? rc : put_cpu(b);
+    return rc < 0 ? rc : put_cpu(out);
 }

@@ -1,29 +1,25 @@
 /*
- * The requests' families: the rows of all workers are gathered, sorted, and those of the
- * same labels added. Two routes of one pattern, GET and POST, are one in the histogram.
- * Numbers are printed as integers, seconds by hand: a locale must not turn the point
- * into a comma.
+ * Figures as text, exposition format 0.0.4. Numbers are printed as integers, seconds by hand: a
+ * locale must not turn the point into a comma.
  */
 #include "debug/metrics.h"
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define LOAD(p) atomic_load_explicit(p, memory_order_relaxed)
-#define SEEN(p) atomic_load_explicit(p, memory_order_acquire)
+typedef struct text {
+    gee_metrics_out out; /* first */
+    gee_buf *b;
+    const char *name; /* of the family */
+} text;
 
-int gee_metrics_family(gee_buf *b, const char *name, const char *type, const char *help) {
-    return gee_buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-/* A label's value, in which \, " and line feeds are escaped. */
-static int put_escaped(gee_buf *b, const char *s) {
+/* with: what is escaped beside line feeds; a quote stands for itself in a line of help. */
+static int put_escaped(gee_buf *b, const char *s, const char *with) {
     int rc = 0;
     for (; rc == 0 && *s; s++) {
         if (*s == '\n')
             rc = gee_buf_append(b, "\\n", 2);
-        else if (*s == '\\' || *s == '"')
+        else if (strchr(with, *s))
             rc = gee_buf_printf(b, "\\%c", *s);
         else
             rc = gee_buf_append(b, s, 1);
@@ -31,181 +27,75 @@ static int put_escaped(gee_buf *b, const char *s) {
     return rc;
 }
 
-/* name{route="…" and no closing brace */
-static int put_route(gee_buf *b, const char *name, const char *route) {
-    int rc = gee_buf_printf(b, "%s{route=\"", name);
+static int put_label(gee_buf *b, char before, const gee_label *l) {
+    int rc = gee_buf_printf(b, "%c%s=\"", before, l->name);
     if (rc == 0)
-        rc = put_escaped(b, route);
+        rc = put_escaped(b, l->value, "\\\"");
     return rc < 0 ? rc : gee_buf_append(b, "\"", 1);
 }
 
-/* --- gathering --- */
-
-typedef struct count {
-    const char *route, *method;
-    int code;
-    uint64_t n;
-} count;
-
-typedef struct duration {
-    const char *route;
-    uint64_t buckets[GEE_BUCKETS + 1], sum_ns, bytes;
-} duration;
-
-typedef struct gathered {
-    gee_buf counts, durations; /* arrays of these */
-    uint64_t in_flight;
-} gathered;
-
-static int gather_route(gathered *g, const gee_route_row *r) {
-    duration d = {
-        .route = gee_route_label(r->route), .sum_ns = LOAD(&r->sum_ns), .bytes = LOAD(&r->bytes)};
-    for (int i = 0; i <= GEE_BUCKETS; i++)
-        d.buckets[i] = LOAD(&r->buckets[i]);
-    int rc = gee_buf_append(&g->durations, &d, sizeof(d));
-    for (const gee_code_row *c = SEEN(&r->codes); rc == 0 && c; c = SEEN(&c->next)) {
-        count one = {d.route, c->method, c->code, LOAD(&c->n)};
-        rc = gee_buf_append(&g->counts, &one, sizeof(one));
-    }
-    return rc;
-}
-
-static int gather(gathered *g, const gee_metrics *m) {
-    int rc = 0;
-    for (int i = 0; m && i < GEE_MAX_WORKERS; i++) {
-        const gee_metrics_row *w = SEEN(&m->workers[i]);
-        if (w)
-            g->in_flight += LOAD(&w->in_flight);
-        for (int h = 0; w && h < GEE_METRICS_HASH; h++)
-            for (const gee_route_row *r = SEEN(&w->routes[h]); rc == 0 && r; r = SEEN(&r->next))
-                rc = gather_route(g, r);
-    }
-    return rc;
-}
-
-/* --- counts --- */
-
-static int by_labels(const void *a, const void *b) {
-    const count *x = a, *y = b;
-    int order = strcmp(x->route, y->route);
-    if (order == 0)
-        order = strcmp(x->method, y->method);
-    return order ? order : (x->code > y->code) - (x->code < y->code);
-}
-
-static int put_count(gee_buf *b, const count *c, uint64_t n) {
-    char code[16] = "none";
-    if (c->code)
-        snprintf(code, sizeof(code), "%d", c->code);
-    int rc = put_route(b, "http_requests_total", c->route);
-    if (rc == 0)
-        rc = gee_buf_append(b, ",method=\"", 9);
-    if (rc == 0)
-        rc = put_escaped(b, c->method);
-    return rc < 0 ? rc : gee_buf_printf(b, "\",code=\"%s\"} %" PRIu64 "\n", code, n);
-}
-
-static int put_counts(gee_buf *b, const gathered *g) {
-    count *at = (count *)(void *)gee_buf_head(&g->counts);
-    size_t len = gee_buf_size(&g->counts) / sizeof(*at);
-    int rc = gee_metrics_family(b, "http_requests_total", "counter", "Requests that ended.");
-    if (len > 0)
-        qsort(at, len, sizeof(*at), by_labels);
-    for (size_t i = 0, next; rc == 0 && i < len; i = next) {
-        uint64_t n = 0;
-        for (next = i; next < len && by_labels(&at[i], &at[next]) == 0; next++)
-            n += at[next].n;
-        rc = put_count(b, &at[i], n);
-    }
-    return rc;
-}
-
-/* --- durations and bytes --- */
-
-static int by_route(const void *a, const void *b) {
-    return strcmp(((const duration *)a)->route, ((const duration *)b)->route);
-}
-
-/* Adds up those of one route, in place; how many are left. */
-static size_t merge(duration *at, size_t len) {
-    size_t kept = 0;
-    if (len > 0)
-        qsort(at, len, sizeof(*at), by_route);
-    for (size_t i = 0; i < len; i++) {
-        if (kept == 0 || by_route(&at[kept - 1], &at[i]) != 0) {
-            at[kept++] = at[i];
-            continue;
-        }
-        for (int j = 0; j <= GEE_BUCKETS; j++)
-            at[kept - 1].buckets[j] += at[i].buckets[j];
-        at[kept - 1].sum_ns += at[i].sum_ns;
-        at[kept - 1].bytes += at[i].bytes;
-    }
-    return kept;
+/* name_suffix{a="…",b="…"} and a space; le, unless NULL, is the last label. */
+static int put_series(text *t, const char *suffix, const gee_label *labels, size_t n,
+                      const char *le) {
+    int rc = gee_buf_printf(t->b, "%s%s", t->name, suffix);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = put_label(t->b, i ? ',' : '{', &labels[i]);
+    if (rc == 0 && le)
+        rc = put_label(t->b, n ? ',' : '{', &(gee_label){"le", le});
+    return rc < 0 ? rc : n || le ? gee_buf_append(t->b, "} ", 2) : gee_buf_append(t->b, " ", 1);
 }
 
 static int put_seconds(gee_buf *b, uint64_t ns) {
-    return gee_buf_printf(b, "%" PRIu64 ".%09" PRIu64, ns / 1000000000, ns % 1000000000);
+    return gee_buf_printf(b, "%" PRIu64 ".%09" PRIu64 "\n", ns / 1000000000, ns % 1000000000);
+}
+
+static int family(gee_metrics_out *out, enum gee_metric_type type, const char *name,
+                  const char *help) {
+    static const char *const types[] = {"counter", "gauge", "histogram"};
+    text *t = (text *)out;
+    t->name = name;
+    int rc = gee_buf_printf(t->b, "# HELP %s ", name);
+    if (rc == 0)
+        rc = put_escaped(t->b, help, "\\");
+    return rc < 0 ? rc : gee_buf_printf(t->b, "\n# TYPE %s %s\n", name, types[type]);
+}
+
+static int value(gee_metrics_out *out, const gee_label *labels, size_t n, int64_t v, bool ns) {
+    text *t = (text *)out;
+    int rc = put_series(t, "", labels, n, NULL);
+    if (rc < 0 || !ns)
+        return rc < 0 ? rc : gee_buf_printf(t->b, "%" PRId64 "\n", v);
+    if (v < 0)
+        rc = gee_buf_append(t->b, "-", 1);
+    return rc < 0 ? rc : put_seconds(t->b, v < 0 ? -(uint64_t)v : (uint64_t)v);
 }
 
 /* Buckets are cumulative; the last one is the count, of the same reading. */
-static int put_duration(gee_buf *b, const duration *d) {
-    static const char name[] = "http_request_duration_seconds";
+static int histogram(gee_metrics_out *out, const gee_label *labels, size_t n,
+                     const gee_histogram *h) {
+    text *t = (text *)out;
     uint64_t sum = 0;
     int rc = 0;
-    for (int i = 0; rc == 0 && i <= GEE_BUCKETS; i++) {
-        sum += d->buckets[i];
-        rc = put_route(b, "http_request_duration_seconds_bucket", d->route);
+    for (size_t i = 0; rc == 0 && i <= h->n; i++) {
+        char le[48] = "+Inf";
+        if (i < h->n)
+            snprintf(le, sizeof(le), "%" PRIu64 ".%09" PRIu64, h->bounds_ns[i] / 1000000000,
+                     h->bounds_ns[i] % 1000000000);
+        sum += h->counts[i];
+        rc = put_series(t, "_bucket", labels, n, le);
         if (rc == 0)
-            rc = gee_buf_append(b, ",le=\"", 5);
-        if (rc == 0)
-            rc = i < GEE_BUCKETS ? put_seconds(b, gee_bucket_ns[i]) : gee_buf_append(b, "+Inf", 4);
-        if (rc == 0)
-            rc = gee_buf_printf(b, "\"} %" PRIu64 "\n", sum);
+            rc = gee_buf_printf(t->b, "%" PRIu64 "\n", sum);
     }
     if (rc == 0)
-        rc = put_route(b, "http_request_duration_seconds_sum", d->route);
+        rc = put_series(t, "_sum", labels, n, NULL);
     if (rc == 0)
-        rc = gee_buf_append(b, "} ", 2);
+        rc = put_seconds(t->b, h->sum_ns);
     if (rc == 0)
-        rc = put_seconds(b, d->sum_ns);
-    if (rc == 0)
-        rc = gee_buf_printf(b, "\n%s_count{route=\"", name);
-    if (rc == 0)
-        rc = put_escaped(b, d->route);
-    return rc < 0 ? rc : gee_buf_printf(b, "\"} %" PRIu64 "\n", sum);
+        rc = put_series(t, "_count", labels, n, NULL);
+    return rc < 0 ? rc : gee_buf_printf(t->b, "%" PRIu64 "\n", sum);
 }
 
-static int put_durations(gee_buf *b, const gathered *g) {
-    duration *at = (duration *)(void *)gee_buf_head(&g->durations);
-    size_t n = merge(at, gee_buf_size(&g->durations) / sizeof(*at));
-    int rc = gee_metrics_family(b, "http_request_duration_seconds", "histogram",
-                                "From the first middleware to the end of the handler.");
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = put_duration(b, &at[i]);
-    if (rc == 0)
-        rc = gee_metrics_family(b, "http_response_body_bytes_total", "counter",
-                                "Bytes of response bodies, without their framing.");
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        rc = put_route(b, "http_response_body_bytes_total", at[i].route);
-        if (rc == 0)
-            rc = gee_buf_printf(b, "} %" PRIu64 "\n", at[i].bytes);
-    }
-    return rc;
-}
-
-int gee_metrics_put_requests(gee_buf *b, const gee_metrics *m) {
-    gathered g = {0};
-    int rc = gather(&g, m);
-    if (rc == 0)
-        rc = put_counts(b, &g);
-    if (rc == 0)
-        rc = put_durations(b, &g);
-    if (rc == 0)
-        rc = gee_metrics_family(b, "http_requests_in_flight", "gauge", "Requests being served.");
-    if (rc == 0)
-        rc = gee_buf_printf(b, "http_requests_in_flight %" PRId64 "\n", (int64_t)g.in_flight);
-    gee_buf_free(&g.counts);
-    gee_buf_free(&g.durations);
-    return rc;
+int gee_metrics_text(gee_engine *e, gee_buf *b) {
+    text t = {.out = {family, value, histogram}, .b = b};
+    return gee_metrics_collect(e, &t.out);
 }

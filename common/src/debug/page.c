@@ -112,6 +112,10 @@ static void tasks_page(gee_req *req) {
         leaks_page(req);
         return;
     }
+    if (gee_query_is(req, "paths", "1")) {
+        gee_paths_page(req);
+        return;
+    }
     int n = gee_tasks_list(&tasks);
     if (n < 0) {
         gee_fail(req, 503);

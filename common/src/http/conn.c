@@ -246,7 +246,7 @@ uint64_t gee_conn_moved_ns(gee_conn *c) {
     size_t left = c->io ? c->io->ops->unsent(c->io) : 0;
     bool taken = c->unsent == GEE_UNKNOWN ? left > 0 : left < c->unsent;
     c->unsent = left;
-    if (taken)
+    if (taken || c->worker->now_ns < c->quiet_ns)
         c->moved_ns = c->worker->now_ns;
     return c->moved_ns;
 }

@@ -134,9 +134,9 @@ typedef struct gee_parser {
     gee_wire wire;
 } gee_parser;
 
-typedef struct gee_span {
+typedef struct gee_piece {
     size_t at, n;
-} gee_span;
+} gee_piece;
 
 /* What serves: the layer above. Its request object begins with a gee_exchange. */
 typedef struct gee_http_handler {
@@ -152,6 +152,7 @@ typedef struct gee_server_part {
     gee_ctx *ctx; /* parent of the requests' */
     gee_listener listener;
     gee_list conns;
+    gee_list link; /* in its worker's list, while it listens */
     bool listening;
 } gee_server_part;
 
@@ -200,6 +201,7 @@ struct gee_conn {
     uint64_t deadline_ns, write_ns; /* a body may be read while a response is written */
 
     uint64_t moved_ns; /* when a byte last went over it, in either direction */
+    uint64_t quiet_ns; /* until then its silence is meant, and is nobody's */
     size_t unsent;     /* when it was last asked; GEE_UNKNOWN: more has been written since */
 };
 
@@ -223,7 +225,8 @@ void gee_conn_tell_gone(gee_conn *c);
 /*
  * When a byte last went over it, in either direction. What the client takes of bytes that are on
  * their way is only seen by asking here: in time when it has taken some since the last
- * time; the first time after a write it gets the benefit of the doubt.
+ * time; the first time after a write it gets the benefit of the doubt. While it is meant to be
+ * quiet this is now.
  */
 uint64_t gee_conn_moved_ns(gee_conn *c);
 /* The client's address as text; "" when the connection is closed. */
@@ -253,7 +256,7 @@ void gee_wire_body(gee_wire *w, bool chunked); /* behind a head, in front of its
  * any that are looked at by the next call. With w->status != 0 the next byte is refused.
  */
 size_t gee_wire_scan(gee_wire *w, const char *data, size_t n, const gee_limits *limits,
-                     gee_span *show);
+                     gee_piece *show);
 
 /* head.c */
 /* 0, or the status with which this head is refused. Sets expect_continue and chunked. */
@@ -337,8 +340,12 @@ void gee_filter_free(gee_exchange *x);
 /* Sends what is in c->out and then `body`, and parks until the client's side took it. */
 int gee_conn_flush(gee_ctx *ctx, gee_conn *c, const void *body, size_t n, gee_site site);
 
+enum { GEE_DEFAULT_DRAIN_MS = 10 * 1000 };
+
 /* date.c: "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 const char *gee_date_line(size_t *len);
+/* Seconds since 1970, of the form that is made and of the two that are obsolete (5.6.7). */
+bool gee_date_parse(const char *text, int64_t *out);
 
 /* takeover.c */
 /* What the exchange was late for is answered in its place; see there. */

@@ -188,7 +188,7 @@ size_t gee_parse(gee_conn *c, const char *data, size_t n) {
     gee_wire *w = &c->parser->wire;
     llhttp_t *llhttp = &c->parser->llhttp;
     for (size_t at = 0; at < n && !c->broken;) {
-        gee_span show;
+        gee_piece show;
         size_t looked = gee_wire_scan(w, data + at, n - at, &c->part->srv->limits, &show);
         const char *seen = data + at + show.at;
         llhttp_errno_t err =

@@ -6,6 +6,7 @@
 #include "base/tools.h"
 #include "gee/panic.h"
 #include "http/http.h"
+#include "runtime/probe.h"
 #include "sync/pool.h"
 #include <string.h>
 
@@ -82,6 +83,8 @@ static bool serve_one(gee_exchange *x) {
     /* The client may be waiting for the answer before it sends the rest of the body. */
     if (!c->closing && !x->complete && !c->close_after)
         c->close_after = gee_conn_flush(NULL, c, NULL, 0, GEE_HERE) < 0 || !gee_exchange_discard(x);
+    if (c->worker->probe)
+        gee_probe_request(c->worker, x->start_ns, x->status);
     gee_count(GEE_COUNT_REQS, -1);
     return !c->close_after && !c->closing;
 }

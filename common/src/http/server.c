@@ -19,7 +19,7 @@ static const gee_limits defaults = {
     .body_ms = 30 * 1000,
     .write_ms = 30 * 1000,
     .idle_ms = 60 * 1000,
-    .drain_ms = 10 * 1000,
+    .drain_ms = GEE_DEFAULT_DRAIN_MS,
 };
 
 static gee_limits with_defaults(const gee_limits *given) {
@@ -106,6 +106,7 @@ static void listen_here(gee_server_part *part, struct on_all *all) {
                              : gee_listen_passed(l, all->at->fd);
     if (rc == 0) {
         part->listening = true;
+        gee_list_push(&part->worker->servers, &part->link);
         srv->port = l->port; /* port 0 is chosen once, for all */
         return;
     }
@@ -114,8 +115,10 @@ static void listen_here(gee_server_part *part, struct on_all *all) {
 
 static void stop_listening(gee_server_part *part, struct on_all *all) {
     (void)all;
-    if (part->listening)
+    if (part->listening) {
+        gee_list_del(&part->link);
         gee_listener_close(&part->listener);
+    }
     part->listening = false;
 }
 

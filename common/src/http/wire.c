@@ -258,8 +258,8 @@ static int next(gee_wire *w, char c, const gee_limits *limits) {
 }
 
 size_t gee_wire_scan(gee_wire *w, const char *data, size_t n, const gee_limits *limits,
-                     gee_span *show) {
-    *show = (gee_span){0, 0};
+                     gee_piece *show) {
+    *show = (gee_piece){0, 0};
     for (size_t i = 0; i < n;) {
         size_t over = whole_lines(w, data + i, n - i, limits);
         if (over == 0)

@@ -55,7 +55,12 @@ static void write_line(void *arg) {
     entry *e = arg;
     gee_buf line = {0};
     put_line(&line, e);
-    gee_log_write(e->opt->fd, &line);
+    if (e->opt->line)
+        e->opt->line(e->req, status_of(e), gee_buf_head(&line), gee_buf_size(&line), e->opt->arg);
+    if (e->opt->fd < 0)
+        gee_buf_free(&line);
+    else
+        gee_log_write(e->opt->fd, &line);
 }
 
 static void logger(gee_req *req) {

@@ -4,6 +4,7 @@
  * The conditions are looked at in the order of 13.2.2, the tags before the times, and a
  * header that cannot be understood is as if it were not there.
  */
+#include "http/http.h"
 #include "middleware/file.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,39 +26,6 @@ void gee_version_of(const struct stat *st, gee_version *out) {
         snprintf(out->modified, sizeof(out->modified), "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
                  days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900,
                  tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
-
-/* --- dates: RFC 9110, 5.6.7, in the form that is made and the two that are obsolete --- */
-
-static bool month_of(const char *name, struct tm *tm) {
-    const char *at = strlen(name) == 3 ? strstr(months, name) : NULL;
-    tm->tm_mon = at ? (int)(at - months) / 3 : 0;
-    return at && (at - months) % 3 == 0;
-}
-
-static bool date_of(const char *text, int64_t *out) {
-    struct tm tm = {0};
-    char month[4];
-    int end = 0, year;
-    if (sscanf(text, "%*3[A-Za-z], %2d %3s %4d %2d:%2d:%2d GMT%n", &tm.tm_mday, month, &year,
-               &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &end) == 6 &&
-        end > 0) {
-        tm.tm_year = year - 1900;
-    } else if (sscanf(text, "%*9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", &tm.tm_mday, month,
-                      &year, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &end) == 6 &&
-               end > 0) {
-        tm.tm_year = year < 70 ? year + 100 : year;
-    } else if (sscanf(text, "%*3[A-Za-z] %3s %2d %2d:%2d:%2d %4d%n", month, &tm.tm_mday,
-                      &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &year, &end) == 6 &&
-               end > 0) {
-        tm.tm_year = year - 1900;
-    } else {
-        return false;
-    }
-    if (text[end] != '\0' || !month_of(month, &tm))
-        return false;
-    *out = timegm(&tm);
-    return true;
 }
 
 /* --- tags --- */
@@ -88,13 +56,13 @@ int gee_precondition(gee_req *req, const gee_version *v) {
     const char *match = gee_header(req, "If-Match"), *unmodified = NULL;
     if (match ? !lists(match, v->etag, false)
               : (unmodified = gee_header(req, "If-Unmodified-Since")) &&
-                    date_of(unmodified, &since) && v->modified_s > since)
+                    gee_date_parse(unmodified, &since) && v->modified_s > since)
         return 412;
     const char *none = gee_header(req, "If-None-Match");
     if (none)
         return lists(none, v->etag, true) ? 304 : 200;
     const char *modified = gee_header(req, "If-Modified-Since");
-    if (modified && date_of(modified, &since) && v->modified_s <= since)
+    if (modified && gee_date_parse(modified, &since) && v->modified_s <= since)
         return 304;
     return 200;
 }

@@ -8,6 +8,7 @@
  */
 #include "gee/panic.h"
 #include "base/symbol.h"
+#include "base/tools.h"
 #include "runtime/worker.h"
 #include <inttypes.h>
 #include <setjmp.h>
@@ -73,6 +74,22 @@ static void fill_in(gee_panic_info *info, const gee_task *t, gee_site site) {
     info->worker = t->worker->index;
 }
 
+/*
+ * The outermost recovery has none of its own, but the worker's (task.c): one task after the other
+ * uses that, and none parks meanwhile. So it is like the run queue, a thing that carries tasks, and
+ * orders nothing between two that panic.
+ */
+static void hand_over(const gee_recovery *to, const gee_panic_info *info) {
+    bool carrier = to->outer == NULL;
+    if (to->info == NULL)
+        return;
+    if (carrier)
+        gee_tsan_ignore_begin();
+    *to->info = *info;
+    if (carrier)
+        gee_tsan_ignore_end();
+}
+
 _Noreturn void gee_panic_at(gee_site site, const char *fmt, ...) {
     gee_task *t = gee_task_self();
     gee_panic_info info;
@@ -94,8 +111,7 @@ _Noreturn void gee_panic_at(gee_site site, const char *fmt, ...) {
         t->cleanups = c->next; /* first: a panic in it goes on with the next */
         c->fn(c->arg);
     }
-    if (to->info)
-        *to->info = info;
+    hand_over(to, &info);
     longjmp(to->env, 1);
 }
 

@@ -5,6 +5,7 @@
 #include "runtime/overflow.h"
 #include "runtime/worker.h"
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +104,9 @@ int gee_runtime_init(gee_runtime *rt, int nworkers) {
 
 static void thread_main(void *arg) {
     gee_worker *w = arg;
+    char name[16]; /* as long as one may be; for top -H, gdb and perf */
+    snprintf(name, sizeof(name), "gee worker %d", w->index);
+    pthread_setname_np(pthread_self(), name);
     gee_worker_enter(w);
     gee_worker_loop(w);
     uv_sem_post(&w->rt->out);

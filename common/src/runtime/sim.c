@@ -39,6 +39,7 @@ static int sim_poll(gee_worker *w) {
 
 static gee_task *sim_next(gee_worker *w) {
     gee_list *it = w->runq.next;
+    w->turns++;
     if (w->rt->seed != 0)
         for (uint64_t n = gee_random(w) % w->runq_len; n > 0; n--)
             it = it->next;

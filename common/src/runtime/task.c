@@ -2,6 +2,7 @@
 #include "base/pool.h"
 #include "base/tools.h"
 #include "runtime/park.h"
+#include "runtime/probe.h"
 #include "runtime/worker.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,7 @@ static void join_worker(gee_task *t) {
     if (t->family == 0)
         t->family = t->id;
     t->created_ns = w->now_ns;
+    t->origin = gee_origin_started(&w->origins, t->created_at, t->origin);
     gee_list_push(&w->tasks, &t->all);
     gee_list_init(&t->kin);
     if (w->current) /* who spawns it */
@@ -87,7 +89,9 @@ bool gee_task_feed(gee_worker *w) {
 
 /* The spawner makes the task, so that what it releases for TSan lives as long as the task. */
 int gee_task_spawn(gee_worker *w, const gee_spawn *s) {
-    bool here = w == gee_worker_self();
+    gee_worker *self = gee_worker_self();
+    gee_task *by = self ? self->current : NULL;
+    bool here = w == self;
     if (here && !gee_task_feed(w))
         return UV_ENOMEM; /* the tasks that are there come first */
     gee_task *t = gee_pool_get(GEE_POOL_TASKS, sizeof(*t));
@@ -96,7 +100,10 @@ int gee_task_spawn(gee_worker *w, const gee_spawn *s) {
     memset(t, 0, sizeof(*t));
     t->worker = w;
     t->created_at = s->site;
-    t->family = gee_task_family();
+    if (by) {
+        t->family = by->family;
+        t->origin = by->origin;
+    }
     t->fn = s->fn;
     t->arg = s->arg;
     t->owner = s->owner;
@@ -107,6 +114,8 @@ int gee_task_spawn(gee_worker *w, const gee_spawn *s) {
     gee_list_init(&t->link);
     atomic_fetch_add_explicit(&w->rt->live, 1, memory_order_relaxed);
     gee_race_release(t);
+    if (self && self->probe)
+        gee_probe_ready(self, t);
     if (here)
         join_worker(t);
     else
@@ -120,6 +129,7 @@ void gee_task_set_name(gee_task *t, const char *name) {
         n = sizeof(t->name) - 1;
     memcpy(t->name, name, n);
     t->name[n] = '\0';
+    t->traced.name = 0;
 }
 
 uint64_t gee_task_id(const gee_task *t) {
@@ -201,6 +211,7 @@ static void forget(gee_task *t) {
         gee_stack_put(&w->stacks, &t->stack);
     gee_list_del(&t->all);
     gee_list_del(&t->kin);
+    t->origin->finished++;
     gee_pool_put(GEE_POOL_TASKS, t);
     gee_worker_task_gone(w);
 }
@@ -230,8 +241,14 @@ void gee_task_run(gee_worker *w, gee_task *t) {
     t->state = GEE_TASK_RUNNING;
     t->since_ns = w->now_ns;
     w->current = t;
+    atomic_signal_fence(memory_order_seq_cst); /* a signal's handler finds whom it interrupts */
+    if (w->probe)
+        gee_probe_begin(w, t);
     switch_in(w, t);
+    if (w->probe)
+        gee_probe_end(w, t);
     w->current = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
     if (t->state != GEE_TASK_DEAD)
         return;
     forget(t);
@@ -241,7 +258,10 @@ void gee_task_run(gee_worker *w, gee_task *t) {
 }
 
 void gee_task_ready(gee_task *t) {
-    if (t->worker == gee_worker_self())
+    gee_worker *self = gee_worker_self();
+    if (self && self->probe)
+        gee_probe_ready(self, t);
+    if (t->worker == self)
         run_queue_push(t->worker, t);
     else
         gee_post(t->worker, &t->wake);

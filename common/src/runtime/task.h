@@ -20,6 +20,7 @@
 #include "base/list.h"
 #include "base/tools.h"
 #include "gee/panic.h"
+#include "runtime/origin.h"
 #include "runtime/stack.h"
 #include <stdbool.h>
 
@@ -69,9 +70,10 @@ struct gee_task {
     char name[32];
 
     /* The worker's alone. */
-    gee_list link; /* in its run queue */
-    gee_list all;  /* in its list of tasks */
-    gee_list kin;  /* a ring without a head: its family, as far as it is on this worker */
+    gee_origin *origin; /* until it has joined its worker: of the task that created it */
+    gee_list link;      /* in its run queue */
+    gee_list all;       /* in its list of tasks */
+    gee_list kin;       /* a ring without a head: its family, as far as it is on this worker */
     enum gee_task_state state;
     uint64_t since_ns; /* in this state */
     enum gee_wait_reason reason;
@@ -89,6 +91,16 @@ struct gee_task {
 
     /* Wake-ups from other workers. */
     gee_work wake;
+
+    /* What a trace that is being recorded notes here (trace/recorder.c). */
+    struct {
+        uint64_t ready_ns, by; /* when it became runnable, by which task's doing; 0: the loop's */
+        uint64_t parked_ns;
+        uint64_t born_ns;   /* 0: before the recording */
+        uint64_t served_ns; /* the end of its latest request */
+        int by_worker;
+        uint16_t name; /* 0: not looked up since it has it */
+    } traced;
 
     /* The task's owner: kept for the layer above. */
     gee_task_fn fn;

@@ -4,6 +4,7 @@
 #include "base/pool.h"
 #include "base/tools.h"
 #include "runtime/overflow.h"
+#include "runtime/thread.h"
 #include "runtime/transport.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,6 +179,7 @@ void gee_worker_enter(gee_worker *w) {
 #endif
     gee_tsan_ignore_begin();
     gee_overflow_enter(w);
+    gee_thread_know_stack();
     gee_pools_keep(true);
 }
 
@@ -201,6 +203,7 @@ int gee_worker_init(gee_worker *w, gee_runtime *rt, int index) {
     gee_list_init(&w->tasks);
     gee_list_init(&w->starved);
     gee_list_init(&w->paused);
+    gee_list_init(&w->servers);
     w->deferred_end = &w->deferred;
     w->dead_end = &w->dead;
     w->alarm_ms = UINT64_MAX;
@@ -253,6 +256,7 @@ void gee_worker_close(gee_worker *w) {
     if (w->loop_busy)
         uv_walk(&w->loop, print_handle, NULL);
     gee_stack_cache_free(&w->stacks);
+    gee_origins_free(&w->origins);
     gee_overflow_leave(w);
     free_buffers(w);
 }

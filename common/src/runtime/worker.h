@@ -60,11 +60,16 @@ struct gee_worker {
     gee_work *hungry;                /* work for which there was no memory, latest first */
     gee_timer again;                 /* armed while any of these two waits */
     gee_list paused;                 /* listeners: no descriptor for a connection yet */
+    gee_list servers;                /* what listens here: of the layer above */
     struct gee_io *dead, **dead_end; /* to be closed later, in order: transport.h */
     size_t ndead;
     gee_task *current;
+    gee_origins origins;
+    struct gee_probe *probe; /* the first of those who look on; NULL: nobody does */
+    /* In the task, when a wait is over, with its reason still in it; NULL: nobody asks. */
+    void (*on_waited)(gee_task *t, uint64_t waited_ns);
     gee_stack_cache stacks;
-    gee_panic_info panic; /* of the task that is about to end by it */
+    gee_panic_info panic; /* of the task that ends by it, and parks no more */
     void *sched;          /* the loop's own context while a task runs */
     void *fiber;
     void *fake_stack;
@@ -78,6 +83,7 @@ struct gee_worker {
     char *read_buf; /* GEE_READ_BUF bytes, for reads that end before the next one starts */
     ssize_t nread;  /* of the latest of them: tcp.c */
     uint64_t next_id;
+    uint64_t turns;            /* in simulation: how often a task was let run */
     bool left_over, loop_busy; /* found by gee_worker_close, for who joins the thread */
 };
 

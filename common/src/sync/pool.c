@@ -8,6 +8,7 @@
 #include "sync/pool.h"
 #include "base/tools.h"
 #include "gee/run.h"
+#include "runtime/thread.h"
 #include "runtime/worker.h"
 #include "sync/waitq.h"
 #include <stdlib.h>
@@ -38,7 +39,9 @@ struct blocking {
 static void on_thread(uv_work_t *req) {
     struct blocking *b = req->data;
     gee_race_acquire(b);
+    gee_thread_work_for(b->park.task);
     b->fn(b->arg);
+    gee_thread_work_done();
     gee_race_release(b);
 }
 

@@ -1,7 +1,7 @@
 /*
  * The keys of a request: few, so a list; shared with sub-tasks, so under a lock. A
  * value is in a box with a count, because a copy of the request may have it too:
- * a key that is set again gets another box, and whoever has the old one keeps it.
+ * a key that is set again gets another box, and a copy that has the old one keeps it.
  */
 #include "web/web.h"
 #include <stdlib.h>

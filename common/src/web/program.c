@@ -79,14 +79,34 @@ static void shut_down_all(program *p) {
     gee_waitgroup_wait(NULL, &p->down);
 }
 
-static void serve_until(gee_ctx *stop, program *p) {
+static uint64_t serve_until(gee_ctx *stop, program *p) {
     if ((p->rc = listen_all(p)) == 0) {
         gee_ctx_wait(stop);
         atomic_store(&p->engine->unready, true);
         if (p->limits.lame_ms > 0)
             gee_sleep(NULL, p->limits.lame_ms);
     }
+    uint64_t began_ns = gee_now_ns(); /* the shutdown */
     shut_down_all(p);
+    return began_ns;
+}
+
+enum { LEAST_MS = 1000 };
+
+/* What drain_ms leaves to the services behind the last request; it may have needed all. */
+static uint64_t services_until(uint64_t began_ns, uint64_t drain_ms) {
+    uint64_t ms = drain_ms ? drain_ms : GEE_DEFAULT_DRAIN_MS, least_ns = gee_clock_in_ms(LEAST_MS);
+    uint64_t ns = ms < (GEE_FAR_NS - began_ns) / 1000000 ? began_ns + ms * 1000000 : GEE_FAR_NS;
+    return ns > least_ns ? ns : least_ns;
+}
+
+static void serve_with_services(gee_ctx *ctx, gee_ctx *stop, program *p) {
+    if ((p->rc = gee_services_start(p->engine, ctx)) < 0) {
+        fprintf(stderr, "gee: cannot start the services: %s\n", uv_strerror(p->rc));
+        return;
+    }
+    uint64_t began_ns = serve_until(stop, p);
+    gee_services_end(p->engine, p->rc < 0 ? 0 : services_until(began_ns, p->limits.drain_ms));
 }
 
 static void serve_until_signal(gee_ctx *ctx, void *arg) {
@@ -95,7 +115,7 @@ static void serve_until_signal(gee_ctx *ctx, void *arg) {
     gee_ctx *stop = gee_ctx_with_cancel(ctx);
     p->rc = stop ? gee_signals_open(stop, &signals) : UV_ENOMEM;
     if (p->rc == 0)
-        serve_until(stop, p);
+        serve_with_services(ctx, stop, p);
     else
         fprintf(stderr, "gee: cannot wait for signals: %s\n", uv_strerror(p->rc));
     gee_signals_close(signals);

@@ -53,6 +53,8 @@ struct gee_engine {
     struct gee_declared *declared; /* contracts: contract.c; the memory is owned */
     struct gee_check *checks;      /* of /readyz: health.c */
     struct gee_metrics *metrics;   /* metrics.c */
+    struct gee_service *services;  /* service.c */
+    struct gee_source *sources;    /* of other figures: metrics_source.c */
     struct gee_html *html;         /* its templates: html/load.c */
     const struct gee_trust *trust; /* which proxies, where no group says otherwise: clientip.c */
     _Atomic bool unready;          /* /readyz says so: it is going to be shut down */
@@ -159,6 +161,10 @@ enum { GEE_MAX_PARAMS = 16, GEE_MAX_SEGMENTS = 64 };
 
 /* engine.c: from a request's exchange to its chain, and what has to be undone behind it. */
 void gee_req_serve(gee_req *req, const gee_chain *chain);
+
+/* service.c: of e, under ctx. 0, or UV_ENOMEM: none runs. Each start has its end. */
+int gee_services_start(gee_engine *e, gee_ctx *ctx);
+void gee_services_end(gee_engine *e, uint64_t deadline_ns);
 
 /* where.c: where t and its family, on this worker, stand: a line each. */
 void gee_where(gee_buf *out, const gee_task *t);

@@ -106,6 +106,7 @@ static int routes(gee_engine *e, const char *files) {
     gee_GET(root, "/events", events);
     gee_GET(root, "/gone", gone);
     gee_debug_routes(root);
+    gee_pprof_routes(root, NULL);
     gee_group *limited = gee_group_new(root, "/limited");
     gee_use_timeout_with(limited, &(gee_timeout_options){.ms = 100, .log_fd = -1});
     gee_GET(limited, "/:ms", after);

@@ -1,0 +1,1 @@
+../../common/src/trace/recorder.c

@@ -1,0 +1,1 @@
+../../common/src/pprof/site.c

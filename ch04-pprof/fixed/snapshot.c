@@ -1,0 +1,1 @@
+../../common/src/debug/snapshot.c
