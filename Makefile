@@ -30,7 +30,7 @@ LESSON := python3 tests/tools/lesson.py
 SELECT := $(if $(CH),$(CH)) $(if $(CASE),--case $(CASE))
 
 .PHONY: all test check-broken check-fixed serve-broken serve-fixed diff bench test-browser \
-        clean-room deps help clean repairs stores transcripts onion
+        clean-room deps help clean repairs stores transcripts onion storm flame
 all:
 	@$(DEPS) build $(GROUP_$(FLAVOUR))
 	@$(AGAIN) -j $(shell nproc) build
@@ -64,6 +64,7 @@ bench:
 	@$(DEPS) bench
 	@$(AGAIN) -j $(shell nproc) FLAVOUR=release bench-programs
 	@python3 tests/bench/bench.py $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(if $(ONLY),,python3 tests/bench/cpuprof.py)
 
 .PHONY: leaks test-readers
 leaks:
@@ -93,6 +94,17 @@ hunt-check:
 stores:
 	@$(DEPS) stores
 	@python3 tests/tools/stores.py
+
+STORM_S ?= 60
+storm:
+	@$(DEPS) check clang valgrind
+	@python3 tests/tools/storm.py --seconds $(STORM_S)
+
+# A chapter's perf.sh draws it: CH=04, ch04 or ch04-pprof.
+FLAME := $(firstword $(wildcard ch$(patsubst ch%,%,$(CH))*/perf.sh))
+flame:
+	@$(DEPS) flame
+	@$(if $(FLAME),sh $(FLAME),echo "make flame CH=04: which chapter has a perf.sh? $(wildcard ch*/perf.sh)" >&2; false)
 
 repairs:
 	@$(DEPS) check
@@ -130,6 +142,8 @@ help:
 	@echo 'make test           everything that a change must pass; PART="debug tsan": some of it'
 	@echo 'make repairs CH=01   waitgroup, cancellation, recover: each against every leak, from runs'
 	@echo 'make stores         mutex, rwmutex, sync.Map, snapshot, ctx: ns an operation, a table and a plot'
+	@echo 'make storm STORM_S=60   all of /debug in loops under load: release, TSan, memcheck'
+	@echo 'make flame CH=04    broken beside fixed under load, as flame graphs (perf), under build/flame'
 	@echo 'make hunt           a server with three faults, under load: find them with /debug/pprof; SEED=7'
 	@echo 'make hunt-check SEED=7 ANSWER="vans scale"   whether it is they'
 	@echo 'make transcripts    what the lessons show of a terminal, renewed from runs'

@@ -20,8 +20,8 @@ for variant in broken fixed; do
         -- sleep 3 >"$work/perf.log" 2>&1 &
     perf=$!
     sleep 0.5 # it has begun
-    for target in "report?ms=8000" "import?ms=8000" "debug/pprof/profile?seconds=1"; do
-        curl -s -o /dev/null --max-time 6 "$url/$target" &
+    for target in "report?ms=60000" "import?ms=60000" "debug/pprof/profile?seconds=1"; do
+        curl -s -o /dev/null --max-time 60 "$url/$target" &
     done
     if ! wait "$perf"; then
         sed 's/^/  /' "$work/perf.log"

@@ -44,7 +44,8 @@ static void work(gee_req *req, void (*slice)(void)) {
              (now.tv_sec - end.tv_sec) * 1000000000L + now.tv_nsec < end.tv_nsec;
              clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now))
             slice();
-        gee_sleep(gee_req_ctx(req), 0);
+        if (gee_sleep(gee_req_ctx(req), 0) < 0)
+            return;
     }
 }
 

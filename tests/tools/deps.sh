@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a target needs, on Debian and Ubuntu; says what before it does.
 #
-#   deps.sh [GROUP...]     build (default), install, check, test, pprof, bench, stores, browser, readers, cleanroom
+#   deps.sh [GROUP...]     build (default), install, check, test, pprof, flame, bench, stores, browser, readers, cleanroom
 #
 # Silent and fast when everything is there. As root, or through sudo. Elsewhere it
 # lists what is needed and ends with 1, unless all of it can be found. With
@@ -17,7 +17,8 @@ packages_of() {
     build) echo "gcc libc6-dev pkg-config libuv1-dev libboost-context-dev libjansson-dev libdw-dev zlib1g-dev LLHTTP" ;;
     install) echo "$(packages_of build) python3 ?libcurl4-openssl-dev" ;;
     check) echo "$(packages_of build) libcmocka-dev libcurl4-openssl-dev curl python3 binutils patch" ;;
-    test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck ?linux-perf ?gdb ?libsqlite3-dev ?mandoc ?gnuplot-nox" ;;
+    test) echo "$(packages_of check) ?clang ?CLANG_RT ?llvm ?valgrind ?libc6-dbg ?clang-format ?cppcheck ?linux-perf ?gdb ?libsqlite3-dev ?mandoc ?gnuplot-nox ?tmux" ;;
+    flame) echo "$(packages_of check) linux-perf ?gdb" ;;
     clang) echo "clang CLANG_RT" ;;
     valgrind) echo "valgrind" ;;
     # Go, for its pprof: 440 MB once it is unpacked.
@@ -28,7 +29,7 @@ packages_of() {
     readers) echo "chromium npm" ;;
     cleanroom) echo "debootstrap" ;;
     *)
-        echo "deps.sh: no group $1; there are: build install check test pprof clang valgrind bench stores browser readers cleanroom" >&2
+        echo "deps.sh: no group $1; there are: build install check test pprof flame clang valgrind bench stores browser readers cleanroom" >&2
         exit 2
         ;;
     esac

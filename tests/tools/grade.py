@@ -42,7 +42,7 @@ def result(args, chapter, name):
         workshop.note(args, v)
         p = notes.Progress(args.root, chapter).of(v.case.name)
         rows.append({"case": v.case.name, "verdict": v.kind, "repaired": v.kind == mine.REPAIRED,
-                     "saw": v.words, "why": v.why, "hints": p["hints"], "revealed": p["revealed"],
+                     "untouched": v.untouched, "saw": v.words, "why": v.why, "hints": p["hints"], "revealed": p["revealed"],
                      "checks": p["checks"], "minutes": round(p["seconds"] / 60, 1),
                      "diff": diff(args, v.case)})
     answers = [{"section": s, "question": q, "answer": a}
@@ -59,7 +59,7 @@ def row(r):
     kind = "good" if r["repaired"] else "none" if r["verdict"] == mine.NOT_STARTED else "bad"
     more = " · ".join(filter(None, [r["saw"], r["why"]]))
     return (f"<tr><td><a href='#{e(r['case'])}'>{e(r['case'])}</a></td>"
-            f"<td class='{kind}'>{e(r['verdict'].lower())}</td>"
+            f"<td class='{kind}'>{e(r['verdict'].lower())}{', untouched' if r['untouched'] else ''}</td>"
             f"<td class=n>{r['hints']}{' + revealed' if r['revealed'] else ''}</td>"
             f"<td class=n>{r['checks']}</td><td class=n>{r['minutes']:.0f}</td>"
             f"<td>{'' if r['repaired'] else e(more)}</td></tr>")

@@ -197,6 +197,14 @@ SCRIPTS = {
     "ch04-pprof/helgrind.sh": (
         [r"in gee_prof_walk, stack.c$", r"in note, prof_task.c$", r"is not seen where it is"],
         [r"reports of Helgrind: 0$"]),
+    "ch04-pprof/tsan.sh": (
+        [r"reports of TSan: [1-9]", r"signal-unsafe call inside of a signal:\n    malloc\n    take\n",
+         r"it waits for malloc; one while samples are read: it waits for the reader$"],
+        [r"reports of TSan: 0$"]),
+    "ch04-pprof/perf.sh": (
+        [r"a second later it stands, in: futex", r"^ +0\.0%  import$"],
+        [r"a second later it is at work$", r"^ +[1-9][0-9.]*%  report$", r"^ +[1-9][0-9.]*%  import$",
+         r"^build/flame/ch04.svg: "]),
     "ch01-leaks/perf.sh": (
         [r"census: tasks 402 ", r"^ +\d+\.\d+%  gee_stream$"],
         [r"census: tasks 2 ", r"^ +none$"]),
@@ -291,6 +299,11 @@ PARTS = {
                                 [sys.executable, "tests/tools/stores.py", "--quick"]),
     "transcripts": lambda t: command(t, "what the lessons show of a terminal",
                                      [sys.executable, "tests/tools/transcripts.py"]),
+    "cpuprof": lambda t: command(t, "a CPU profile, by go tool pprof and as a flame graph",
+                                 [sys.executable, "tests/tools/cpuprof.py"]),
+    "flame": lambda t: command(t, "flame graphs", [sys.executable, "tests/tools/flame.py", "--check"]),
+    "storm": lambda t: command(t, "the profile storm, a few seconds of each",
+                               [sys.executable, "tests/tools/storm.py", "--seconds", "4"]),
     "tools": scripts,
     "onion": lambda t: command(t, "the picture of a chain, and its trace",
                                [sys.executable, "tests/tools/onion.py"]),

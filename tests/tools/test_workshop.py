@@ -23,11 +23,14 @@ import manifest
 import mine
 import notes
 import pack
+import test_lesson
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Checks:
+    """Of hundreds of checks only those that fail are said."""
+
     def __init__(self):
         self.passed = self.failed = 0
 
@@ -202,6 +205,33 @@ def kept(check, tree):
           progress.with_suffix(".damaged").exists(), out)
 
 
+def reveal(check, tmp):
+    """Where the answers are: in a tree of one fake case, so that nobody's progress is touched."""
+    root = test_lesson.make_root(tmp, {"reproduced": "return 1;"})
+    (root / "ch01-fake/README.md").write_text(
+        "# Fake\n\n## reproduced\n\n### The cause\n\nIt is 1.\n\n### The repair\n\nLet it be 0.\n")
+
+    def call(*argv):
+        p = subprocess.run([sys.executable, ROOT / "tests/tools/workshop.py", *argv, "--root", root],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, timeout=60)
+        return p.returncode, p.stdout
+    code, out = call("reveal", "--case", "reproduced")
+    check("reveal asks first, and who does not answer is shown nothing", code == 1 and
+          "is not repaired" in out and "return 0" not in out, out)
+    code, out = call("reveal", "--case", "reproduced", "--yes")
+    check("and then has the diff and the reasons", code == 0 and "Let it be 0." in out and
+          re.search(r"^-.*return 1;", out, re.M) and re.search(r"^\+.*return 0;", out, re.M), out)
+    code, out = call("check", "--case", "reproduced")
+    check("a tree that is no pack, and a case without work", code == 1 and "STILL BROKEN" in out and
+          "value 1" in out, out)
+    (root / "ch01-fake/exercise/reproduced.c").write_text(test_lesson.unit("reproduced", "return 0;"))
+    code, out = call("check", "--case", "reproduced")
+    check("and its repair", code == 0 and "REPAIRED" in out, out)
+    code, out = call("reveal", "--case", "reproduced")
+    check("of what is repaired it asks nothing", code == 0 and "Let it be 0." in out, out)
+
+
 def refused(check, tree):
     for argv, words in ((("check", "--case", "nix"), "no case nix; there are: "),
                         (("hint",), "which case? CASE="), (("start", "77"), "no chapter 77"),
@@ -256,6 +286,7 @@ def main(argv):
             every_case(check, trees[-1])
         cheats(check, trees)
         kept(check, trees[0])
+        reveal(check, tmp)
         refused(check, trees[0])
         odd(check, trees[0])
     print(f"{time.monotonic() - start:.0f} s")

@@ -173,7 +173,7 @@ def say_tool(args, tool, case):
 
 def begin(args, chapter):
     """Who checks before having started has the exercise laid out, and is told."""
-    if not (args.root / chapter / "exercise").exists():
+    if not list((args.root / chapter / "exercise").glob("*.c")):
         start(argparse.Namespace(**{**vars(args), "chapter": chapter}))
         print()
 

@@ -33,7 +33,7 @@ int gee_frames_take(void **frames, int max) {
 gee_symbols *gee_symbols_open(void) {
     static const Dwfl_Callbacks callbacks = {
         .find_elf = dwfl_linux_proc_find_elf,
-        .find_debuginfo = dwfl_standard_find_debuginfo,
+        .find_debuginfo = dwfl_build_id_find_debuginfo, /* the standard one asks the network */
     };
     Dwfl *d = dwfl_begin(&callbacks);
     if (d && (dwfl_linux_proc_report(d, getpid()) != 0 || dwfl_report_end(d, NULL, NULL) != 0)) {

@@ -47,6 +47,8 @@ static struct {
     gee_cpu_profile *profile;
     gee_cpu_row **hash;
     size_t nrows;
+    gee_cpu_unwinder *unwinder; /* once it is needed */
+    gee_cpu_stack unwound;
 } cpu = {.once = UV_ONCE_INIT};
 
 /* What a child has of its parent's profile is memory. */
@@ -58,6 +60,8 @@ static void in_child(void) {
     gee_sampler_forked();
     free(cpu.hash);
     gee_cpu_free(cpu.profile);
+    gee_cpu_unwinder_close(cpu.unwinder);
+    cpu.unwinder = NULL;
     if (cpu.tasks)
         closedir(cpu.tasks);
     cpu.hash = NULL;
@@ -70,6 +74,7 @@ static void init_once(void) {
     uv_mutex_init(&cpu.lock);
     uv_cond_init(&cpu.bell);
     pthread_atfork(NULL, NULL, in_child);
+    gee_cpu_walk_init();
 }
 
 /* --- equal stacks --- */
@@ -107,7 +112,20 @@ static gee_cpu_row *new_row(gee_cpu_row **chain, const gee_cpu_stack *s) {
     return row;
 }
 
-static void count(const gee_cpu_stack *s, uint64_t periods, void *arg) {
+/* Its own frames, or those that the copy of its stack leads to. */
+static const gee_cpu_stack *whole(const gee_cpu_stack *s) {
+    if (s->nwords == 0)
+        return s;
+    if (cpu.unwinder == NULL)
+        cpu.unwinder = gee_cpu_unwinder_open();
+    if (cpu.unwinder == NULL)
+        return s;
+    gee_cpu_unwind(cpu.unwinder, s, &cpu.unwound);
+    return &cpu.unwound;
+}
+
+static void count(const gee_cpu_stack *sample, uint64_t periods, void *arg) {
+    const gee_cpu_stack *s = whole(sample);
     gee_cpu_row **chain = &cpu.hash[hash_of(s) % HASH], *row = *chain;
     (void)arg;
     while (row && !same(&row->stack, s))
@@ -249,6 +267,8 @@ static void put_away(void) {
     if (cpu.tasks)
         closedir(cpu.tasks);
     free(cpu.hash);
+    gee_cpu_unwinder_close(cpu.unwinder);
+    cpu.unwinder = NULL;
     cpu.tasks = NULL;
     cpu.hash = NULL;
     uv_mutex_lock(&cpu.lock);

@@ -22,7 +22,7 @@ enum { GEE_CPU_KNOWN = 1 };
 enum { GEE_CPU_KNOWN = 0 };
 #endif
 
-enum { GEE_CPU_FRAMES = 64, GEE_CPU_HZ = 100, GEE_CPU_MAX_HZ = 1000 };
+enum { GEE_CPU_FRAMES = 64, GEE_CPU_WORDS = 1024, GEE_CPU_HZ = 100, GEE_CPU_MAX_HZ = 1000 };
 
 /* --- cpu.c --- */
 
@@ -34,12 +34,16 @@ typedef struct gee_cpu_stack {
     /* The innermost first, each within its instruction. */
     int nframes;
     uintptr_t frames[GEE_CPU_FRAMES];
+    /* Where they may not be all: registers, and so much of the stack from sp on. */
+    uintptr_t sp, fp, lr; /* lr: on aarch64 */
+    int nwords;
+    uintptr_t words[GEE_CPU_WORDS];
 } gee_cpu_stack;
 
 typedef struct gee_cpu_row {
     struct gee_cpu_row *next, *same_hash;
-    uint64_t count; /* samples: periods of CPU time */
-    gee_cpu_stack stack;
+    uint64_t count;      /* samples: periods of CPU time */
+    gee_cpu_stack stack; /* as far as its last frame */
 } gee_cpu_row;
 
 typedef struct gee_cpu_profile {
@@ -85,7 +89,16 @@ void gee_sampler_forked(void);
 typedef void gee_sampler_fn(const gee_cpu_stack *s, uint64_t periods, void *arg);
 uint64_t gee_sampler_read(int slot, gee_sampler_fn *fn, void *arg);
 
-/* walk.c: fills in whose time it is and the frames of what was interrupted. In the handler. */
+/* unwind.c: the stack anew, by the tables beside the code; without the words. Not in a handler. */
+typedef struct gee_cpu_unwinder gee_cpu_unwinder;
+gee_cpu_unwinder *gee_cpu_unwinder_open(void); /* reads files; NULL: it cannot be done */
+void gee_cpu_unwind(gee_cpu_unwinder *u, const gee_cpu_stack *from, gee_cpu_stack *to);
+void gee_cpu_unwinder_close(gee_cpu_unwinder *u);
+
+/* walk.c: before the first handler; and in it: fills in whose time it is and the frames of what
+ * was interrupted. */
+void gee_cpu_walk_init(void);
+bool gee_cpu_is_ours(uintptr_t pc); /* code that has frame pointers */
 void gee_cpu_walk(const void *ucontext, gee_cpu_stack *out);
 
 #endif

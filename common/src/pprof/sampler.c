@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
-enum { RING = 256 };
+enum { RING = 128 };
 
 typedef struct sample {
     uint64_t periods;
