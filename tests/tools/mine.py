@@ -261,8 +261,16 @@ def command(args, tool):
     return race.command(args.root, tool) if tool in ("helgrind", "drd") else []
 
 
+def races(args, tool, out):
+    """What one that looks for races reported, as lines: each pair once, with what stands there."""
+    reports = {tuple(r) for r in race.REPORTS[tool](args.root, out) if any(r)}
+    for report in sorted(reports, key=str):
+        yield "a race:" if len(report) > 1 else "a race, and the other access is not named:"
+        yield from ("    " + race.source(args.root, access) for access in report)
+
+
 def ask_tool(args, tool, case):
-    """[(test, lines that the tool said)]; or a string: what make said"""
+    """[(test, lines that the tool said, the file that has all of it)]; or a string: what make said"""
     flavour, line = TOOLS[tool]
     args = flavour_of(args, flavour)
     failed = build(args, [case], lambda c: tests_of(c)[:1])
@@ -274,12 +282,15 @@ def ask_tool(args, tool, case):
     for test in case.tests:
         env = {**ENV, "TSAN_OPTIONS": race.TSAN} if tool == "tsan" else ENV
         code, out, _ = lesson.run_test(program, test, seconds, env, None, command(args, tool))
-        lines = out.splitlines()
-        first = next((i for i, l in enumerate(lines) if line.search(l)), None)
-        report = [] if first is None else lines[first:]
-        if flavour == "valgrind":
-            report = [l for l in report if line.search(l)]
+        whole = program.with_name(f"{test}.{tool}.txt")
+        whole.write_text(out)
+        if tool in race.REPORTS:
+            report = list(races(args, tool, out))
+        else:
+            lines = out.splitlines()
+            first = next((i for i, l in enumerate(lines) if line.search(l)), len(lines))
+            report = [l for l in lines[first:] if line.search(l) or flavour == "asan"]
         if code is None:
             report.append(f"no end within {seconds} s")
-        said.append((test, [l for l in report if not l.startswith("[")]))
+        said.append((test, report, whole.relative_to(args.root)))
     return said

@@ -162,13 +162,13 @@ def say_tool(args, tool, case):
         print(wrap(f"{tool}: it does not build for it:"))
         print(textwrap.indent(said, "     | "))
         return False
-    for test, lines in said:
-        print(f"    {tool}, {test}: {'' if lines else 'nothing to report'}")
-        for line in lines[:60]:
+    for test, lines, whole in said:
+        print(f"    {tool}, {test}: {f'all of it is in {whole}' if lines else 'nothing to report'}")
+        for line in lines[:40]:
             print("     | " + line)
-        if len(lines) > 60:
-            print(f"     | … and {len(lines) - 60} lines more")
-    return not any(lines for _, lines in said)
+        if len(lines) > 40:
+            print(f"     | ... and {len(lines) - 40} lines more")
+    return not any(lines for _, lines, _ in said)
 
 
 def begin(args, chapter):
