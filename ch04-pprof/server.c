@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* --- no-creation-site: a receipt for everything, from a service that has stopped to answer --- */
@@ -27,54 +26,6 @@ static void invoice(gee_req *req) {
     for (int i = 0; i < 3; i++) /* a copy for the customer, the shop and the tax office */
         gee_go(gee_background(), awaits_receipt, NULL);
     gee_string(req, 200, "invoiced\n");
-}
-
-/* --- signal-unsafe: two ways to be busy --- */
-
-enum { SLICE_MS = 5, MOST_MS = 60 * 1000 };
-
-/* Works for ?ms= of CPU time, and lets others go in between. */
-static void work(gee_req *req, void (*slice)(void)) {
-    long ms = strtol(gee_default_query(req, "ms", "500"), NULL, 10);
-    for (; ms > 0 && ms <= MOST_MS; ms -= SLICE_MS) {
-        struct timespec now, end;
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-        end = now;
-        for (end.tv_nsec += SLICE_MS * 1000000L;
-             (now.tv_sec - end.tv_sec) * 1000000000L + now.tv_nsec < end.tv_nsec;
-             clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now))
-            slice();
-        if (gee_sleep(gee_req_ctx(req), 0) < 0)
-            return;
-    }
-}
-
-/* Numbers, and no memory. */
-static void add_up(void) {
-    static volatile uint64_t sum;
-    uint64_t s = sum;
-    for (uint64_t i = 0; i < 20000; i++)
-        s = s * 31 + i;
-    sum = s;
-}
-
-/* A piece of memory for each of its fields. */
-static void parse_record(void) {
-    static void *volatile fields[64];
-    for (size_t i = 0; i < 64; i++)
-        fields[i] = malloc(2000 + 500 * i);
-    for (size_t i = 0; i < 64; i++)
-        free(fields[i]);
-}
-
-static void report(gee_req *req) {
-    work(req, add_up);
-    gee_string(req, 200, "reported\n");
-}
-
-static void import(gee_req *req) {
-    work(req, parse_record);
-    gee_string(req, 200, "imported\n");
 }
 
 /* --- taskleak: a task that waits for one that has forgotten it --- */
@@ -187,6 +138,54 @@ static void search(gee_req *req) {
     for (int i = 0; i < 50; i++) /* a shard each */
         gee_go(gee_background(), looks_up, NULL);
     gee_string(req, 200, "searched 50 shards\n");
+}
+
+/* --- signal-unsafe: two ways to be busy --- */
+
+enum { SLICE_MS = 5, MOST_MS = 60 * 1000 };
+
+/* Works for ?ms= of CPU time, and lets others go in between. */
+static void work(gee_req *req, void (*slice)(void)) {
+    long ms = strtol(gee_default_query(req, "ms", "500"), NULL, 10);
+    for (; ms > 0 && ms <= MOST_MS; ms -= SLICE_MS) {
+        struct timespec now, end;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+        end = now;
+        for (end.tv_nsec += SLICE_MS * 1000000L;
+             (now.tv_sec - end.tv_sec) * 1000000000L + now.tv_nsec < end.tv_nsec;
+             clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now))
+            slice();
+        if (gee_sleep(gee_req_ctx(req), 0) < 0)
+            return;
+    }
+}
+
+/* Numbers, and no memory. */
+static void add_up(void) {
+    static volatile uint64_t sum;
+    uint64_t s = sum;
+    for (uint64_t i = 0; i < 20000; i++)
+        s = s * 31 + i;
+    sum = s;
+}
+
+/* A piece of memory for each of its fields. */
+static void parse_record(void) {
+    static void *volatile fields[64];
+    for (size_t i = 0; i < 64; i++)
+        fields[i] = malloc(2000 + 500 * i);
+    for (size_t i = 0; i < 64; i++)
+        free(fields[i]);
+}
+
+static void report(gee_req *req) {
+    work(req, add_up);
+    gee_string(req, 200, "reported\n");
+}
+
+static void import(gee_req *req) {
+    work(req, parse_record);
+    gee_string(req, 200, "imported\n");
 }
 
 static void index_page(gee_req *req) {

@@ -54,6 +54,17 @@ class Servers:
         for s in self.all.values():
             s.stop()
 
+    def warm(self, load_it):
+        """A first round. A peer that cannot do it is left out, and said to be; ours may not fail."""
+        for n, s in list(self.all.items()):
+            try:
+                load_it(s)
+            except load.Failed as e:
+                if n == "gee":
+                    raise SystemExit(f"bench.py: {n}: {e}") from e
+                say(f"  {n} is left out: {e}")
+                self.all.pop(n).stop()
+
 
 def more_than(server, before):
     """How many things more there are, when the clients have gone."""
@@ -92,9 +103,8 @@ def left_by(workload, load_it, results):
 def requests_part(workload, args, results):
     say(f"\n{load.title(workload)}")
     with Servers(workload) as servers:
+        servers.warm(lambda s: load.ask(s, workload, 1, args.connections))
         rows = {n: [] for n in servers.all}
-        for n, s in servers.all.items():
-            load.ask(s, workload, 1, args.connections)
         for i in range(args.rounds):
             for n, s in servers.all.items():
                 rows[n].append(load.ask(s, workload, args.seconds, args.connections))
@@ -213,20 +223,30 @@ def counts_part(results):
     results["counts"] = {"instructions": count.instructions(), "routes": count.routes()}
 
 
+def one_part(part, args, results):
+    parts = {"streams": streams_part, "deadline": deadline_part, "micro": micro_part,
+             "profile": profile_part}
+    if part == "counts":
+        counts_part(results)
+    elif part in load.WORKLOADS or part == "workers":
+        if not load.have_wrk():
+            say(f"{part}: wrk is not installed (package wrk): not measured")
+        elif part == "workers":
+            workers_part(args, results)
+        else:
+            requests_part(part, args, results)
+    else:
+        parts[part](args, results)
+
+
 def measure(args, only):
     results = {"requests": {}, "left": {}, "machine": report.machine(),
                "rounds": args.rounds, "seconds": args.seconds}
-    parts = {"streams": streams_part, "deadline": deadline_part, "workers": workers_part,
-             "micro": micro_part, "profile": profile_part}
     for part in only:
-        if part in load.WORKLOADS and load.have_wrk():
-            requests_part(part, args, results)
-        elif part in load.WORKLOADS or (part == "workers" and not load.have_wrk()):
-            say(f"{part}: wrk is not installed (package wrk): not measured")
-        elif part == "counts":
-            counts_part(results)
-        else:
-            parts[part](args, results)
+        try:
+            one_part(part, args, results)
+        except load.Failed as e:  # the others are worth their time all the same
+            say(f"{part}: NOT MEASURED: {e}")
     return json.loads(json.dumps(results))
 
 

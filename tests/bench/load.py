@@ -21,6 +21,10 @@ WORKLOADS = {
 }
 
 
+class Failed(Exception):
+    """A server has not done what it was asked for."""
+
+
 def title(name):
     return WORKLOADS[name][0]
 
@@ -31,15 +35,15 @@ def ask(server, name, seconds, connections, core=1, threads=1):
     args = [depth, method, path, "close" if close else "keep"] + ([FILES / body] if body else [])
     before, start = server.sched(), time.monotonic()
     out = subprocess.run(
-        ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "-s", HERE / "wrk.lua",
-         server.url, "--", *map(str, args)],
+        ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s",
+         "-s", HERE / "wrk.lua", server.url, "--", *map(str, args)],
         stdout=subprocess.PIPE, text=True, preexec_fn=pin(core), timeout=seconds + 60,
         check=True).stdout
     wall_ns = (time.monotonic() - start) * 1e9
     after = server.sched()
     said = json.loads(out[out.rindex("{"):])
     if said["requests"] == 0 or said["bad"]:
-        raise SystemExit(f"bench.py: {name}: wrk met errors\n{out}")
+        raise Failed(f"{name}: wrk met errors\n{out}")
     cpu = sum(t[0] for t in after) - sum(t[0] for t in before)
     each = [a[0] - b[0] for a, b in zip(after, before)]
     return {"cpu_us": cpu / said["requests"] / 1e3,
@@ -58,7 +62,7 @@ class Streams:
                                         preexec_fn=pin(1))
         if self.process.stdout.readline().strip() != "open":
             self.process.wait()
-            raise SystemExit("bench.py: the streams did not open")
+            raise Failed("the streams did not open")
 
     def close(self):
         """All of them, at once. {port: ns at which its client began to close it}"""
@@ -69,10 +73,12 @@ class Streams:
 def deadlines(server, n, limit_ms, seconds):
     """Half of n requests a second are late: how late their 504s were, and CPU a request."""
     before = server.cpu_ns()
-    out = subprocess.run([PROGRAMS / "deadline", str(server.port), str(n), str(limit_ms),
-                          str(seconds)], text=True, stdout=subprocess.PIPE, preexec_fn=pin(1),
-                         timeout=seconds + 60, check=True).stdout
-    late = json.loads(out)
+    done = subprocess.run([PROGRAMS / "deadline", str(server.port), str(n), str(limit_ms),
+                           str(seconds)], text=True, stdout=subprocess.PIPE, preexec_fn=pin(1),
+                          stderr=subprocess.PIPE, timeout=seconds + 60)
+    if done.returncode != 0:
+        raise Failed(f"deadlines: {done.stderr.strip()}")
+    late = json.loads(done.stdout)
     return {**late, "cpu_us": (server.cpu_ns() - before) / late["answers"] / 1e3}
 
 

@@ -57,16 +57,21 @@ static const gee_cpu_row *top_of(const gee_cpu_profile *p) {
 }
 
 /* Is there such a function on the stack, and where? -1: no. */
-static int frame_of(const gee_cpu_stack *s, const char *function) {
-    char text[512], wanted[64];
-    int n = snprintf(wanted, sizeof(wanted), " %s", function);
+static int frame_in(gee_symbols *symbols, const gee_cpu_stack *s, const char *function) {
+    size_t n = strlen(function);
     for (int i = 0; i < s->nframes; i++) {
-        frame_text(s, i, text, sizeof(text));
-        const char *at = strstr(text, wanted);
-        if (at && (at[n] == ' ' || at[n] == '.')) /* an optimiser's clone of it */
-            return i;
+        const char *at = gee_symbol_name(symbols, (const void *)s->frames[i]);
+        if (at && strncmp(at, function, n) == 0 && (at[n] == '\0' || at[n] == '.'))
+            return i; /* or an optimiser's clone of it */
     }
     return -1;
+}
+
+static int frame_of(const gee_cpu_stack *s, const char *function) {
+    gee_symbols *symbols = gee_symbols_open();
+    int i = frame_in(symbols, s, function);
+    gee_symbols_close(symbols);
+    return i;
 }
 
 static uint64_t count_of(const gee_cpu_profile *p, uint64_t task) {
@@ -218,15 +223,18 @@ static void library_body(gee_ctx *ctx, void *arg) {
     sorts(200);
     clears(200);
     gee_cpu_profile *p = gee_cpu_stop();
+    gee_symbols *symbols = gee_symbols_open();
     uint64_t slow = 0, sorting = 0, clearing = 0;
     for (const gee_cpu_row *r = p->rows; r; r = r->next) {
-        bool is_slow = frame_of(&r->stack, "slowly") == 0;
+        bool is_slow = frame_in(symbols, &r->stack, "slowly") == 0;
         slow += is_slow ? r->count : 0;
-        sorting += is_slow && frame_of(&r->stack, "sorts") > 0 ? r->count : 0;
-        clearing += frame_of(&r->stack, "clears") > 0 && frame_of(&r->stack, "library_body") > 0
+        sorting += is_slow && frame_in(symbols, &r->stack, "sorts") > 0 ? r->count : 0;
+        clearing += frame_in(symbols, &r->stack, "clears") > 0 &&
+                            frame_in(symbols, &r->stack, "library_body") > 0
                         ? r->count
                         : 0;
     }
+    gee_symbols_close(symbols);
     gee_cpu_free(p);
     T_CHECK(slow > 5);
     T_CHECK(sorting * 10 >= slow * 8);

@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A request with its head and its response head fits the first block. */
-enum { BLOCK = 2048 };
+/*
+ * A request with a short head, and its response's, fits the first block. A browser's head is
+ * longer, and has another one or two; but a stream that is parked keeps what it has.
+ */
+enum { BLOCK = 976 };
 
 struct gee_arena_block {
     struct gee_arena_block *next;

@@ -1,9 +1,17 @@
 #include "base/buf.h"
 #include "base/count.h"
+#include "base/pool.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
+
+/* Most are never larger than this, and live for a request: such ones come from a pool. */
+enum { FIRST = 4096 };
+
+static char *with_room(const gee_buf *b, size_t cap) {
+    return b->cap == 0 && cap == FIRST ? gee_pool_get(GEE_POOL_BUFS, FIRST) : realloc(b->data, cap);
+}
 
 int gee_buf_reserve(gee_buf *b, size_t n) {
     if (b->cap - b->len >= n)
@@ -15,13 +23,13 @@ int gee_buf_reserve(gee_buf *b, size_t n) {
         if (b->cap - b->len >= n)
             return 0;
     }
-    size_t cap = b->cap ? b->cap : 512;
+    size_t cap = b->cap ? b->cap : FIRST;
     while (cap - b->len < n) {
         if (cap > SIZE_MAX / 2)
             return UV_ENOMEM;
         cap *= 2;
     }
-    char *data = realloc(b->data, cap);
+    char *data = with_room(b, cap);
     if (data == NULL)
         return UV_ENOMEM;
     gee_count(GEE_COUNT_BYTES, (int64_t)cap - (int64_t)b->cap);
@@ -74,6 +82,9 @@ void gee_buf_consume(gee_buf *b, size_t n) {
 
 void gee_buf_free(gee_buf *b) {
     gee_count(GEE_COUNT_BYTES, -(int64_t)b->cap);
-    free(b->data);
+    if (b->cap == FIRST)
+        gee_pool_put(GEE_POOL_BUFS, b->data);
+    else
+        free(b->data);
     *b = (gee_buf){0};
 }

@@ -1,25 +1,14 @@
 #include "base/count.h"
-#include "base/tools.h"
-#include <stdatomic.h>
 
-struct row {
-    _Alignas(64) _Atomic int64_t n[GEE_COUNT_KINDS];
-};
-
-static struct row rows[GEE_MAX_WORKERS + 1];
-static _Thread_local int own;
+static gee_count_row rows[GEE_MAX_WORKERS + 1];
+_Thread_local gee_count_row *gee_count_own;
 
 void gee_count_bind(int row) {
-    own = row;
+    gee_count_own = row ? &rows[row] : NULL;
 }
 
-void gee_count(enum gee_count_kind kind, int64_t delta) {
-    _Atomic int64_t *n = &rows[own].n[kind];
-    if (own == 0)
-        atomic_fetch_add_explicit(n, delta, memory_order_relaxed);
-    else
-        gee_atomic_store(n, atomic_load_explicit(n, memory_order_relaxed) + delta,
-                         memory_order_relaxed);
+void gee_count_shared(enum gee_count_kind kind, int64_t delta) {
+    atomic_fetch_add_explicit(&rows[0].n[kind], delta, memory_order_relaxed);
 }
 
 int64_t gee_count_sum(enum gee_count_kind kind) {

@@ -1,6 +1,6 @@
 /*
  * Pools: a thread keeps some objects of each kind when they are freed, for its next ones.
- * What a request needs for a moment (a task, a ctx, a block of an arena) then costs a few
+ * What a request needs for a moment (a task, a ctx, a buffer, a block of an arena) then costs a few
  * instructions, however many requests are served at once.
  *
  * An object may go back to the pool of another thread than the one it came from. Under the
@@ -12,7 +12,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum gee_pool { GEE_POOL_BLOCKS, GEE_POOL_CTXS, GEE_POOL_TASKS, GEE_POOL_KINDS };
+enum gee_pool {
+    GEE_POOL_BLOCKS,
+    GEE_POOL_BUFS,
+    GEE_POOL_PARSERS,
+    GEE_POOL_CTXS,
+    GEE_POOL_TIMED_CTXS,
+    GEE_POOL_TASKS,
+    GEE_POOL_KINDS
+};
 
 /* As malloc and free. Of one kind the size, of at least a pointer, is always the same. */
 void *gee_pool_get(enum gee_pool kind, size_t size);

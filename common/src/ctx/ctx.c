@@ -3,6 +3,7 @@
 #include "base/pool.h"
 #include "base/tools.h"
 #include "ctx/tree.h"
+#include <stddef.h>
 #include <string.h>
 
 static gee_ctx background = {
@@ -34,7 +35,7 @@ void gee_ctx_unref(gee_ctx *ctx) {
         if (ctx->free_value)
             ctx->free_value(ctx->value);
         gee_ctx *parent = ctx->parent;
-        gee_pool_put(GEE_POOL_CTXS, ctx);
+        gee_pool_put(ctx->timeless ? GEE_POOL_CTXS : GEE_POOL_TIMED_CTXS, ctx);
         gee_count(GEE_COUNT_CTXS, -1);
         ctx = parent;
     }
@@ -138,11 +139,13 @@ static void parent_ended(gee_watch *w, gee_ctx *parent) {
     gee_ctx_unref(ctx);
 }
 
-gee_ctx *gee_ctx_new_child(gee_ctx *parent) {
-    gee_ctx *ctx = gee_pool_get(GEE_POOL_CTXS, sizeof(*ctx));
+static gee_ctx *new_child(gee_ctx *parent, bool timeless) {
+    size_t size = timeless ? offsetof(gee_ctx, timer) : sizeof(gee_ctx);
+    gee_ctx *ctx = gee_pool_get(timeless ? GEE_POOL_CTXS : GEE_POOL_TIMED_CTXS, size);
     if (ctx == NULL)
         return NULL;
-    memset(ctx, 0, sizeof(*ctx));
+    memset(ctx, 0, size);
+    ctx->timeless = timeless;
     parent = gee_ctx_ref(parent);
     ctx->parent = parent;
     ctx->timed = parent->timed;
@@ -152,6 +155,10 @@ gee_ctx *gee_ctx_new_child(gee_ctx *parent) {
     atomic_init(&ctx->refs, 1);
     gee_count(GEE_COUNT_CTXS, 1);
     return ctx;
+}
+
+gee_ctx *gee_ctx_new_child(gee_ctx *parent) {
+    return new_child(parent, false);
 }
 
 gee_ctx *gee_ctx_follow_parent(gee_ctx *ctx) {
@@ -166,13 +173,13 @@ gee_ctx *gee_ctx_follow_parent(gee_ctx *ctx) {
 }
 
 gee_ctx *gee_ctx_with_cancel(gee_ctx *parent) {
-    gee_ctx *ctx = gee_ctx_new_child(parent);
+    gee_ctx *ctx = new_child(parent, true);
     return ctx ? gee_ctx_follow_parent(ctx) : NULL;
 }
 
 gee_ctx *gee_ctx_with_value(gee_ctx *parent, const void *key, void *value,
                             void (*free_value)(void *)) {
-    gee_ctx *ctx = gee_ctx_new_child(parent);
+    gee_ctx *ctx = new_child(parent, true);
     if (ctx == NULL)
         return NULL;
     ctx->key = key;
@@ -183,7 +190,7 @@ gee_ctx *gee_ctx_with_value(gee_ctx *parent, const void *key, void *value,
 
 /* Nobody but the caller holds it: nothing would tell the parent that it may let go. */
 gee_ctx *gee_ctx_without_cancel(gee_ctx *parent) {
-    gee_ctx *ctx = gee_ctx_new_child(parent);
+    gee_ctx *ctx = new_child(parent, true);
     if (ctx == NULL)
         return NULL;
     ctx->detached = true;

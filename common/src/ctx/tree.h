@@ -10,6 +10,7 @@ struct gee_ctx {
     gee_ctx *parent; /* holds a reference; NULL: the background */
     gee_ctx *timed;  /* the nearest from here up that has a deadline of its own; NULL: none */
     bool kept;       /* that deadline is its maker's to move */
+    bool timeless;   /* it has no deadline of its own, and its memory ends in front of the timer */
     bool detached;   /* the parent is asked for values, and ends without it */
     const void *key;
     void *value;
@@ -30,13 +31,14 @@ struct gee_ctx {
     /* Under the parent's lock: its watch on the parent. While linked it is a reference. */
     gee_watch on_parent;
 
-    /* The timer is its worker's; `disarm` asks that worker to stop it. */
+    /* The timer is its worker's, if there is one; `disarm` asks that worker to stop it. */
     gee_worker *worker;
     gee_timer timer;
     gee_work disarm;
 };
 
-/* A child that does not end with its parent yet: its maker does the rest. NULL: no memory. */
+/* A child that does not end with its parent yet, and may get a deadline: its maker does the rest.
+ * NULL: no memory. */
 gee_ctx *gee_ctx_new_child(gee_ctx *parent);
 /* From now on it does. The reference that its parent holds, the background's children too, is
  * dropped when it ends. Returns ctx. */

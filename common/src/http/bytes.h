@@ -2,8 +2,10 @@
 #ifndef GEE_HTTP_BYTES_H
 #define GEE_HTTP_BYTES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
     GEE_TOKEN = 1,   /* in a method or a field's name: RFC 9110, 5.6.2 */
@@ -16,5 +18,19 @@ extern const uint8_t gee_bytes[256]; /* of which classes each is */
 
 /* How many of the n bytes at s, from the first on, are of that class. */
 size_t gee_prefix(const char *s, size_t n, unsigned class);
+
+/* Most strings that are compared differ in their first byte. */
+static inline bool gee_same(const char *a, const char *b) {
+    return *a == *b && strcmp(a, b) == 0;
+}
+
+/* Is a token this one, in any case? It is given as a literal of small letters and '-'. */
+static inline bool gee_is_token_(const char *s, size_t len, const char *token, size_t n) {
+    size_t i = 0;
+    while (len == n && i < n && (s[i] | 32) == token[i])
+        i++;
+    return len == n && i == n;
+}
+#define GEE_IS_TOKEN(s, len, literal) gee_is_token_(s, len, literal, sizeof(literal) - 1)
 
 #endif

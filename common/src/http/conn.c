@@ -152,7 +152,8 @@ static void end_with(gee_conn *c, void (*close)(gee_io *io)) {
 }
 
 void gee_conn_close(gee_conn *c) {
-    end_with(c, c->io ? c->io->ops->close : NULL);
+    bool gone = c->gone && !c->writing;
+    end_with(c, c->io == NULL ? NULL : gone ? c->io->ops->close_later : c->io->ops->close);
 }
 
 void gee_conn_reset(gee_conn *c) {
@@ -188,6 +189,7 @@ void gee_conn_unref(gee_conn *c) {
     gee_buf_free(&c->in);
     gee_buf_free(&c->out);
     gee_arena_free(&c->arena);
+    gee_parser_free(c);
     free(c);
     gee_count(GEE_COUNT_CONNS, -1);
     gee_waitgroup_done(&srv->conns);
@@ -223,7 +225,6 @@ void gee_conn_accept(gee_listener *l, gee_io *io) {
     c->io = io;
     io->handler = &handler;
     io->data = c;
-    gee_parser_init(c);
     start_reading(c);
     if (c->reading)
         gee_conn_await_head(c);

@@ -9,7 +9,7 @@ static bool is_name(const char *name, size_t len, const char *which, size_t whic
     return len == which_len && strncasecmp(name, which, len) == 0;
 }
 
-#define IS_NAME(name, len, literal) is_name(name, len, literal, sizeof(literal) - 1)
+#define IS_NAME(name, len, literal) GEE_IS_TOKEN(name, len, literal)
 
 static gee_field *find(const gee_fields *fs, const char *name, size_t len) {
     for (size_t i = 0; i < fs->n; i++)
@@ -24,7 +24,7 @@ const gee_field *gee_fields_find(const gee_fields *fs, const char *name) {
 
 gee_field *gee_fields_push(gee_fields *fs, gee_arena *a) {
     if (fs->n == fs->cap) {
-        size_t cap = fs->cap ? 2 * fs->cap : 8;
+        size_t cap = fs->cap ? 2 * fs->cap : 4;
         gee_field *at = gee_arena_alloc(a, cap * sizeof(*at));
         if (at == NULL)
             return NULL;
@@ -110,5 +110,19 @@ int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool 
         drop_behind(&x->out_fields, f);
     f->value = copy;
     f->value_len = len;
+    return 0;
+}
+
+int gee_exchange_set_own(gee_exchange *x, const gee_field *own) {
+    if (x->head_sent)
+        return UV_EALREADY;
+    gee_field *f = find(&x->out_fields, own->name, own->name_len);
+    if (f)
+        drop_behind(&x->out_fields, f);
+    else
+        f = gee_fields_push(&x->out_fields, x->arena);
+    if (f == NULL)
+        return UV_ENOMEM;
+    *f = *own;
     return 0;
 }

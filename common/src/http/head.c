@@ -21,11 +21,7 @@ static void trim(gee_field *f) {
     f->value_len = n;
 }
 
-static bool is(const gee_field *f, const char *name, size_t n) {
-    return f->name_len == n && strncasecmp(f->name, name, n) == 0;
-}
-
-#define IS(f, literal) is(f, literal, sizeof(literal) - 1)
+#define IS(f, literal) GEE_IS_TOKEN((f)->name, (f)->name_len, literal)
 
 /* ":8080", or nothing; RFC 3986, 3.2.3: the colon alone is allowed there. */
 static bool is_port(const char *s, size_t n) {
@@ -88,11 +84,11 @@ static int take_authority(gee_exchange *x, gee_field *host) {
 /* The four forms of a target, RFC 9112, 3.2. */
 static int check_target(gee_exchange *x, gee_field *host) {
     const char *t = x->target;
-    if (strcmp(x->method, "CONNECT") == 0)
+    if (gee_same(x->method, "CONNECT"))
         return 501; /* no proxy is here */
     if (*t == '/')
         return 0;
-    if (strcmp(t, "*") == 0)
+    if (gee_same(t, "*"))
         return strcmp(x->method, "OPTIONS") == 0 ? 0 : 400;
     if (strncasecmp(t, "http://", 7) == 0 || strncasecmp(t, "https://", 8) == 0)
         return take_authority(x, host);

@@ -43,7 +43,7 @@ typedef struct gee_conn gee_conn;
 
 typedef struct gee_field {
     const char *name, *value; /* zero-terminated; name in the case in which it came */
-    size_t name_len, value_len;
+    uint32_t name_len, value_len;
 } gee_field;
 
 typedef struct gee_fields {
@@ -83,36 +83,35 @@ typedef struct gee_exchange {
     char *target; /* as it came, zero-terminated */
     size_t target_len;
     gee_fields fields;
-    int minor; /* HTTP/1.x */
-    bool keep_alive, expect_continue, chunked;
-    int reject; /* a status: this request is refused without asking the handler */
     void (*instead)(struct gee_exchange *x, void *arg); /* answers in place of the handler */
     void *instead_arg;
+    int reject; /* a status: this request is refused without asking the handler */
+    int minor;  /* HTTP/1.x */
     enum { GEE_IN_NAME, GEE_IN_VALUE } field_part;
+    bool keep_alive, expect_continue, chunked;
 
     /* The request's body: the loop adds, the task takes. */
-    bool head_done, complete; /* complete: the whole message was parsed */
     gee_buf body;
     uint64_t body_len; /* so far */
     uint64_t body_max; /* the server's limit, or a lower one of the handler's */
-    int body_err;      /* what a reader gets after `body`: UV_EPROTO, UV_E2BIG, UV_ETIMEDOUT, … */
     gee_park *reader;
+    int body_err; /* what a reader gets after `body`: UV_EPROTO, UV_E2BIG, UV_ETIMEDOUT, … */
+    bool head_done, complete; /* complete: the whole message was parsed */
 
     /* The response: the task's. */
-    int status;
     gee_fields out_fields;
-    bool head_sent, ended;
-    bool on_wire;  /* some of it has left the buffer: it cannot be taken back */
-    bool broken;   /* its end will not come: the connection ends with it, without one */
-    size_t out_at; /* where it begins in the buffer */
-    bool late;     /* it was answered by somebody else: takeover.c */
-    bool endless;  /* it has no end of its own: a shutdown does not wait for it */
+    int status;
     enum { GEE_FRAME_LENGTH, GEE_FRAME_CHUNKED, GEE_FRAME_CLOSE } frame;
-    bool chunk_open;
-    size_t chunk_at; /* where its data begin, in what is unsent */
-    uint64_t sent;   /* bytes of the body, in front of the filter */
-    uint64_t length; /* of it, if it was announced before it was written */
-    bool announced;
+    bool head_sent, ended;
+    bool on_wire; /* some of it has left the buffer: it cannot be taken back */
+    bool broken;  /* its end will not come: the connection ends with it, without one */
+    bool late;    /* it was answered by somebody else: takeover.c */
+    bool endless; /* it has no end of its own: a shutdown does not wait for it */
+    bool chunk_open, announced;
+    size_t out_at;             /* where it begins in the buffer */
+    size_t chunk_at;           /* where the chunk's data begin, in what is unsent */
+    uint64_t sent;             /* bytes of the body, in front of the filter */
+    uint64_t length;           /* of it, if it was announced before it was written */
     gee_filter *filter;        /* NULL: none */
     bool filtering, unflushed; /* unflushed: it has bytes that a flush would bring out */
 } gee_exchange;
@@ -128,6 +127,12 @@ typedef struct gee_wire {
     size_t total;    /* of the head; or of extensions and trailers */
     uint64_t left;   /* of a chunk */
 } gee_wire;
+
+/* There is one from the first byte of a message to its last. */
+typedef struct gee_parser {
+    llhttp_t llhttp;
+    gee_wire wire;
+} gee_parser;
 
 typedef struct gee_piece {
     size_t at, n;
@@ -171,29 +176,28 @@ struct gee_conn {
     int refs; /* io, task */
 
     /* Reading: the loop's; also the task's, between two exchanges. */
-    llhttp_t parser;
-    gee_wire wire;
+    gee_parser *parser;
     gee_arena arena;
     gee_exchange *x; /* being parsed or served */
     gee_buf in;      /* not parsed yet */
-    bool reading, paused;
-    bool broken;  /* no more to parse: bad input, or an upgrade */
-    bool serving; /* there is a task: */
-    gee_task *task;
+    int gone;        /* the client: UV_EOF, it sends no more; else an error, it is not there */
+    bool reading;
+    bool broken;   /* no more to parse: bad input, or an upgrade */
     bool had_head; /* of one request at least */
-    int gone;      /* the client: UV_EOF, it sends no more; else an error, it is not there */
+    bool serving;  /* there is a task: */
+    gee_task *task;
 
     /* Writing: the task's. */
     gee_buf out;
     gee_park *writer;
-    bool writing, written;
     int write_status;
+    bool writing, written;
     bool close_after; /* the exchange that is being served is the last */
     bool closing, lingering;
 
     /* One timer for all deadlines, deadline.c: it may ring early, and then looks here. */
-    gee_timer timer;
     enum gee_deadline deadline;
+    gee_timer timer;
     uint64_t deadline_ns, write_ns; /* a body may be read while a response is written */
 
     uint64_t moved_ns; /* when a byte last went over it, in either direction */
@@ -240,8 +244,8 @@ void gee_conn_await_head(gee_conn *c);
 void gee_conn_write_deadline(gee_conn *c, uint64_t ms);
 
 /* parse.c */
-void gee_parser_init(gee_conn *c);
-/* Feeds bytes; how many it took: all, or up to the end of a message. */
+void gee_parser_free(gee_conn *c);
+/* Feeds bytes; how many it took: all, or up to the end of a message. Without memory it closes c. */
 size_t gee_parse(gee_conn *c, const char *data, size_t n);
 
 /* wire.c */
@@ -265,6 +269,12 @@ const gee_field *gee_fields_find(const gee_fields *fs, const char *name);
 gee_field *gee_fields_push(gee_fields *fs, gee_arena *a); /* an empty one more; NULL: no memory */
 bool gee_is_token(const char *s);                         /* RFC 9110, 5.6.2 */
 int gee_exchange_set(gee_exchange *x, const char *name, const char *value, bool add);
+/* A field of the library's own: right, and there for ever. It is not looked at and not copied. */
+int gee_exchange_set_own(gee_exchange *x, const gee_field *own);
+#define GEE_OWN_FIELD(name, value)                       \
+    &(const gee_field) {                                 \
+        name, value, sizeof(name) - 1, sizeof(value) - 1 \
+    }
 
 /* serve.c */
 /* What a task serves; NULL: nothing. On the task's worker, while it does not run. */

@@ -5,13 +5,17 @@
  * llhttp calls with pieces: a name or a value may come in any number of them.
  * A piece is appended to what the arena gave out last, so that a head that comes
  * in one read is copied once and one that comes byte by byte is right too.
+ *
+ * The parser is a connection's only while a message comes: neither one that waits for the next
+ * nor one that is answered has any.
  */
+#include "base/pool.h"
 #include "http/http.h"
 #include <string.h>
 #include <strings.h>
 
 static gee_conn *conn_of(llhttp_t *p) {
-    return gee_container(p, gee_conn, parser);
+    return p->data;
 }
 
 static int reject(gee_exchange *x, int status) {
@@ -99,7 +103,7 @@ static int on_headers_complete(llhttp_t *p) {
     p->upgrade = 0; /* RFC 9110, 7.8: one that nobody offers is an ordinary request */
     /* Also where llhttp stumbles over white space behind the coding. */
     p->flags |= x->chunked ? F_CHUNKED : 0;
-    gee_wire_body(&c->wire, x->chunked);
+    gee_wire_body(&c->parser->wire, x->chunked);
     return 0;
 }
 
@@ -115,9 +119,7 @@ static int on_body(llhttp_t *p, const char *at, size_t n) {
 }
 
 static int on_message_complete(llhttp_t *p) {
-    gee_conn *c = conn_of(p);
-    c->x->complete = true;
-    gee_wire_begin(&c->wire);
+    conn_of(p)->x->complete = true;
     return HPE_PAUSED; /* the next one when this one has been served */
 }
 
@@ -131,16 +133,28 @@ static const llhttp_settings_t settings = {
     .on_message_complete = on_message_complete,
 };
 
-void gee_parser_init(gee_conn *c) {
-    llhttp_init(&c->parser, HTTP_REQUEST, &settings);
-    c->parser.lenient_flags |= LENIENT_VERSION; /* the scanner is strict: HTTP/1.x */
-    gee_wire_begin(&c->wire);
+static bool begin(gee_conn *c) {
+    gee_parser *p = gee_pool_get(GEE_POOL_PARSERS, sizeof(*p));
+    if (p == NULL)
+        return false;
+    llhttp_init(&p->llhttp, HTTP_REQUEST, &settings);
+    p->llhttp.lenient_flags |= LENIENT_VERSION; /* the scanner is strict: HTTP/1.x */
+    p->llhttp.data = c;
+    gee_wire_begin(&p->wire);
+    c->parser = p;
+    return true;
+}
+
+void gee_parser_free(gee_conn *c) {
+    if (c->parser)
+        gee_pool_put(GEE_POOL_PARSERS, c->parser);
+    c->parser = NULL;
 }
 
 /* Nothing more can be parsed: say so to who reads the body, or refuse the request. */
 static void bad_input(gee_conn *c, int status) {
     c->broken = true;
-    if (c->x == NULL && on_message_begin(&c->parser) != 0) {
+    if (c->x == NULL && on_message_begin(&c->parser->llhttp) != 0) {
         gee_conn_close(c);
         return;
     }
@@ -167,16 +181,21 @@ static int verdict(const gee_wire *w) {
 }
 
 size_t gee_parse(gee_conn *c, const char *data, size_t n) {
-    gee_wire *w = &c->wire;
+    if (c->parser == NULL && !begin(c)) {
+        gee_conn_close(c);
+        return n;
+    }
+    gee_wire *w = &c->parser->wire;
+    llhttp_t *llhttp = &c->parser->llhttp;
     for (size_t at = 0; at < n && !c->broken;) {
         gee_piece show;
         size_t looked = gee_wire_scan(w, data + at, n - at, &c->part->srv->limits, &show);
         const char *seen = data + at + show.at;
         llhttp_errno_t err =
-            show.n > 0 && !w->unknown ? llhttp_execute(&c->parser, seen, show.n) : HPE_OK;
+            show.n > 0 && !w->unknown ? llhttp_execute(llhttp, seen, show.n) : HPE_OK;
         if (err == HPE_PAUSED) {
-            size_t taken = (size_t)(llhttp_get_error_pos(&c->parser) - data);
-            llhttp_resume(&c->parser);
+            size_t taken = (size_t)(llhttp_get_error_pos(llhttp) - data);
+            gee_parser_free(c);
             return taken;
         }
         w->unknown |= is_unknown_method(err);

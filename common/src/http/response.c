@@ -7,6 +7,7 @@
  * announced is kept, to the byte, or the connection is cut.
  */
 #include "base/tools.h"
+#include "http/bytes.h"
 #include "http/http.h"
 #include <string.h>
 
@@ -48,7 +49,7 @@ static bool has_no_body(int status) {
 }
 
 static bool is_head(const gee_exchange *x) {
-    return x->method && strcmp(x->method, "HEAD") == 0;
+    return x->method && gee_same(x->method, "HEAD");
 }
 
 static int put_head(gee_exchange *x, uint64_t length) {

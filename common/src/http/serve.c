@@ -20,17 +20,19 @@ void gee_exchange_free(gee_conn *c) {
     gee_arena_reset(&c->arena);
 }
 
-/* "GET /events": what a dump shows. */
+/* "GET /events": what a dump shows. In place, for it is done for each request, and seldom
+ * looked at. */
 static void name_task(const gee_exchange *x) {
-    char name[32];
+    char *name = x->conn->task->name;
     const char *method = x->method ? x->method : "-", *target = x->target ? x->target : "-";
-    size_t at = strnlen(method, 8);
-    memcpy(name, method, at);
+    size_t at = 0, room = sizeof(x->conn->task->name) - 1;
+    for (; at < 8 && method[at]; at++)
+        name[at] = method[at];
     name[at++] = ' ';
-    size_t n = strnlen(target, sizeof(name) - at - 1);
+    size_t n = x->target ? x->target_len : 1;
+    n = n < room - at ? n : room - at;
     memcpy(name + at, target, n);
     name[at + n] = '\0';
-    gee_task_set_name(gee_task_self(), name);
 }
 
 static void call_handler(void *arg) {
@@ -122,10 +124,8 @@ static void finish(gee_conn *c, bool keep) {
     if (keep) {
         gee_conn_resume_reading(c);
         gee_conn_await_head(c); /* the next one, or the rest of one */
-        if (gee_buf_size(&c->out) == 0)
-            gee_buf_free(&c->out); /* an idle connection holds no buffers */
         if (c->x == NULL)
-            gee_arena_free(&c->arena);
+            gee_arena_free(&c->arena); /* an idle connection holds no memory; nor buffers */
     } else if (reset) {
         gee_conn_reset(c);
     } else if (unread || !ends) {

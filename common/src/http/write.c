@@ -93,7 +93,7 @@ int gee_conn_flush(gee_ctx *ctx, gee_conn *c, const void *body, size_t n, gee_si
     c->writing = true;
     int rc = write_rest(ctx, c, &r, site);
     c->writing = false;
-    gee_buf_consume(&c->out, gee_buf_size(&c->out));
+    gee_buf_free(&c->out); /* a stream that waits for its next event holds none */
     if (rc < 0 && !c->closing)
         gee_conn_lost(c, rc);
     return rc;

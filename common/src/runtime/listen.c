@@ -55,14 +55,19 @@ static bool is_of_one_client(int err) {
 /* Whatever else accept4 says, EMFILE or a socket that is out of order, will not be over at once. */
 static void on_clients(uv_poll_t *poll, int status, int events) {
     gee_listener *l = poll->data;
+    gee_worker *w = poll->loop->data;
     (void)events;
-    gee_worker_awake(poll->loop->data);
+    gee_worker_awake(w);
     for (int i = 0; status == 0 && i < GEE_ACCEPT_AT_ONCE; i++) {
         int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && is_of_one_client(errno))
             continue;
         if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return;
+        if (fd < 0 && w->dead) {
+            gee_io_close_dead(w, w->ndead); /* they have descriptors that nobody needs */
+            continue;
+        }
         if (fd < 0) {
             pause_accepting(l);
             return;

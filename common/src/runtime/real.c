@@ -1,6 +1,8 @@
 /* The real driver: libuv waits, the clock is the machine's, tasks run in order. */
-#include "runtime/worker.h"
+#include "runtime/transport.h"
 #include <time.h>
+
+enum { CLOSE_AT_ONCE = 16 }; /* of the dead: in a turn, and a sixty-fourth of them */
 
 static uint64_t real_now(gee_worker *w) {
     return w->now_ns = uv_hrtime();
@@ -39,7 +41,7 @@ static void set_alarm(gee_worker *w) {
 static void before_poll(uv_prepare_t *prepare) {
     gee_worker *w = prepare->loop->data;
     bool due = w->alarm_ms == UINT64_MAX && w->timers.n > 0;
-    if (w->runq_len > 0 || w->deferred || due)
+    if (w->runq_len > 0 || w->deferred || w->dead || due)
         uv_stop(&w->loop); /* until this uv_run returns */
 }
 
@@ -67,6 +69,7 @@ static int real_start(gee_worker *w) {
 }
 
 static int real_poll(gee_worker *w) {
+    gee_io_close_dead(w, CLOSE_AT_ONCE + w->ndead / 64);
     set_alarm(w);
     uv_run(&w->loop, UV_RUN_ONCE);
     gee_timers_fire(w, &w->timers, real_now(w));

@@ -18,6 +18,7 @@
 #define GEE_RUNTIME_TASK_H
 
 #include "base/list.h"
+#include "base/tools.h"
 #include "gee/panic.h"
 #include "runtime/origin.h"
 #include "runtime/stack.h"
@@ -81,8 +82,12 @@ struct gee_task {
     struct gee_park *park;
     gee_stack stack;
     void *fctx;
-    void *fiber;      /* TSan */
-    void *fake_stack; /* ASan */
+#ifdef GEE_TSAN
+    void *fiber;
+#endif
+#ifdef GEE_ASAN
+    void *fake_stack;
+#endif
 
     /* Wake-ups from other workers. */
     gee_work wake;

@@ -1,6 +1,8 @@
 /* The transport over libuv: TCP, and stream sockets of the Unix domain. */
 #include "runtime/transport.h"
+#include <errno.h>
 #include <linux/sockios.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -14,8 +16,6 @@ typedef struct tcp_io {
         uv_tcp_t tcp;
         uv_pipe_t pipe;
     } u;
-    uv_write_t write;
-    uv_shutdown_t shutdown;
 } tcp_io;
 
 static tcp_io *of(gee_io *io) {
@@ -26,18 +26,40 @@ static uv_stream_t *stream(gee_io *io) {
     return &of(io)->u.stream;
 }
 
-/* One buffer for all: a read is over before the next one starts. */
+/*
+ * libuv reads by read(2) and writes by write(2): these are any file's, and go through more of the
+ * kernel than recv and send, which are a socket's own. So the callback that is asked for a buffer
+ * reads itself. It gives none, and on_read is called at once with UV_ENOBUFS, as is documented.
+ * One buffer serves all: what was read is used before the next read.
+ */
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf) {
     gee_worker *w = h->loop->data;
+    uv_os_fd_t fd = -1;
     (void)hint;
-    *buf = uv_buf_init(w->read_buf, GEE_READ_BUF);
+    uv_fileno(h, &fd);
+    do
+        w->nread = recv(fd, w->read_buf, GEE_READ_BUF, 0);
+    while (w->nread < 0 && errno == EINTR);
+    if (w->nread < 0)
+        w->nread = uv_translate_sys_error(errno);
+    else if (w->nread == 0)
+        w->nread = UV_EOF;
+    *buf = uv_buf_init(NULL, 0);
 }
 
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf) {
     gee_io *io = s->data;
-    gee_worker_awake(s->loop->data);
-    if (n != 0) /* 0 is libuv's EAGAIN */
-        io->handler->on_read(io, n, buf->base);
+    gee_worker *w = s->loop->data;
+    bool first = w->runq_len == 0;
+    (void)buf;
+    n = n == UV_ENOBUFS ? w->nread : n;
+    gee_worker_awake(w);
+    if (n < 0 && n != UV_EAGAIN)
+        uv_read_stop(s);
+    if (n != UV_EAGAIN)
+        io->handler->on_read(io, n, w->read_buf);
+    if (first)
+        gee_worker_run_at_once(w);
 }
 
 static int tcp_read_start(gee_io *io) {
@@ -48,18 +70,37 @@ static void tcp_read_stop(gee_io *io) {
     uv_read_stop(stream(io));
 }
 
+/* As uv_try_write; uv_buf_t is laid out as an iovec. */
 static ssize_t tcp_try_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
-    return uv_try_write(stream(io), bufs, n);
+    struct msghdr msg = {.msg_iov = (struct iovec *)bufs, .msg_iovlen = n};
+    uv_os_fd_t fd;
+    ssize_t sent;
+    int rc = uv_fileno((uv_handle_t *)stream(io), &fd);
+    if (rc < 0)
+        return rc;
+    if (uv_stream_get_write_queue_size(stream(io)) > 0)
+        return UV_EAGAIN;
+    do
+        sent = n == 1 ? send(fd, bufs[0].base, bufs[0].len, MSG_NOSIGNAL)
+                      : sendmsg(fd, &msg, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? uv_translate_sys_error(errno) : sent;
 }
 
 static void on_write(uv_write_t *req, int status) {
     gee_io *io = req->handle->data;
     gee_worker_awake(req->handle->loop->data);
+    free(req);
     io->handler->on_write(io, status);
 }
 
+/* Most never need a request: a client that takes its answers at once is served by try_write. */
 static int tcp_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
-    return uv_write(&of(io)->write, stream(io), bufs, n, on_write);
+    uv_write_t *req = malloc(sizeof(*req));
+    int rc = req ? uv_write(req, stream(io), bufs, n, on_write) : UV_ENOMEM;
+    if (rc < 0)
+        free(req);
+    return rc;
 }
 
 /* What libuv has, and what the kernel has: there it is often more than a megabyte. */
@@ -71,8 +112,11 @@ static size_t tcp_unsent(gee_io *io) {
     return uv_stream_get_write_queue_size(stream(io)) + (size_t)queued;
 }
 
+/* Nothing is being written any more, so libuv, which would wait for that, is not needed. */
 static void tcp_shutdown(gee_io *io) {
-    uv_shutdown(&of(io)->shutdown, stream(io), NULL); /* an error shows in what follows */
+    uv_os_fd_t fd;
+    if (uv_fileno((uv_handle_t *)stream(io), &fd) == 0)
+        shutdown(fd, SHUT_WR); /* an error shows in what follows */
 }
 
 /* Its descriptor is free again: someone may be waiting for one. */
@@ -87,6 +131,25 @@ static void on_close(uv_handle_t *h) {
 
 static void tcp_close(gee_io *io) {
     uv_close((uv_handle_t *)stream(io), on_close);
+}
+
+static void tcp_close_later(gee_io *io) {
+    gee_worker *w = stream(io)->loop->data;
+    tcp_read_stop(io);
+    io->next = NULL;
+    *w->dead_end = io;
+    w->dead_end = &io->next;
+    w->ndead++;
+}
+
+void gee_io_close_dead(gee_worker *w, size_t n) {
+    for (gee_io *io; n > 0 && (io = w->dead) != NULL; n--) {
+        w->dead = io->next;
+        w->ndead--;
+        tcp_close(io);
+    }
+    if (w->dead == NULL)
+        w->dead_end = &w->dead;
 }
 
 /* The Unix domain has no such thing. */
@@ -122,9 +185,9 @@ static void tcp_peer(gee_io *io, char *buf, size_t size) {
         address_text(&addr, buf, size);
 }
 
-static const gee_io_ops tcp_ops = {tcp_read_start, tcp_read_stop, tcp_try_write,
-                                   tcp_write,      tcp_unsent,    tcp_shutdown,
-                                   tcp_close,      tcp_reset,     tcp_peer};
+static const gee_io_ops tcp_ops = {tcp_read_start, tcp_read_stop, tcp_try_write, tcp_write,
+                                   tcp_unsent,     tcp_shutdown,  tcp_close,     tcp_close_later,
+                                   tcp_reset,      tcp_peer};
 
 /* Closed before anyone had it. */
 static void on_refused(uv_handle_t *h) {
@@ -146,7 +209,8 @@ static int open_tcp(uv_loop_t *loop, tcp_io *t, int fd) {
 
 gee_io *gee_io_open(int fd, int domain) {
     uv_loop_t *loop = &gee_worker_self()->loop;
-    tcp_io *t = calloc(1, sizeof(*t));
+    size_t size = domain == AF_UNIX ? sizeof(uv_pipe_t) : sizeof(uv_tcp_t);
+    tcp_io *t = calloc(1, offsetof(tcp_io, u) + size); /* of the union, what is needed */
     if (t == NULL) {
         close(fd);
         return NULL;

@@ -36,6 +36,8 @@ typedef struct gee_io_ops {
     /* No more writes: the peer reads an EOF. */
     void (*shutdown)(gee_io *io);
     void (*close)(gee_io *io);
+    /* The same for a peer that has gone, and while no write is under way: nobody waits for it. */
+    void (*close_later)(gee_io *io);
     /* Closes so that the peer reads UV_ECONNRESET; what is under way may be lost. */
     void (*reset)(gee_io *io);
     /* The peer's address as text. */
@@ -46,7 +48,15 @@ struct gee_io {
     const gee_io_ops *ops;
     const gee_io_handler *handler; /* set by who accepted it, before read_start */
     void *data;                    /* the handler's */
+    gee_io *next;                  /* of those that are closed later */
 };
+
+/*
+ * Closes up to n of the worker's ios that are to be closed later, the oldest first. To close a
+ * socket is most of what the end of a connection costs, and when many clients leave at once, what
+ * lives does not wait for that: a turn of the loop closes a few, more when there are many.
+ */
+void gee_io_close_dead(gee_worker *w, size_t n);
 
 /*
  * A listening socket: calls on_accept for each new connection, on the loop. When the

@@ -5,6 +5,7 @@
 #include "base/tools.h"
 #include "runtime/overflow.h"
 #include "runtime/thread.h"
+#include "runtime/transport.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -123,16 +124,20 @@ void gee_work_again(gee_work *work) {
     gee_worker_hungry(w);
 }
 
-/* So many slices between two looks at the outside. */
-enum { SLICES = 256 };
+/* So many slices between two looks at the outside; and behind one of its callbacks. */
+enum { SLICES = 256, AT_ONCE = 16 };
 
-static void run_slices(gee_worker *w) {
+static void run_slices(gee_worker *w, int n) {
     const gee_driver *driver = w->rt->driver;
-    for (int i = 0; i < SLICES && w->runq_len > 0; i++) {
+    for (; n > 0 && w->slices > 0 && w->runq_len > 0; n--, w->slices--) {
         gee_worker_run_deferred(w);
         gee_task_run(w, driver->next(w));
     }
     gee_worker_run_deferred(w);
+}
+
+void gee_worker_run_at_once(gee_worker *w) {
+    run_slices(w, AT_ONCE);
 }
 
 static bool finished(gee_worker *w) {
@@ -149,11 +154,14 @@ static bool finished(gee_worker *w) {
 int gee_worker_loop(gee_worker *w) {
     int rc = 0;
     while (rc == 0) {
-        run_slices(w);
+        w->slices = SLICES;
+        run_slices(w, SLICES);
         if (finished(w))
             break;
+        w->slices = SLICES; /* for what the poll's callbacks make runnable */
         rc = w->rt->driver->poll(w);
     }
+    w->slices = 0; /* nothing runs any more */
     return rc;
 }
 
@@ -197,6 +205,7 @@ int gee_worker_init(gee_worker *w, gee_runtime *rt, int index) {
     gee_list_init(&w->paused);
     gee_list_init(&w->servers);
     w->deferred_end = &w->deferred;
+    w->dead_end = &w->dead;
     w->alarm_ms = UINT64_MAX;
     w->rng = rt->seed + (uint64_t)index;
     w->read_buf = malloc(GEE_READ_BUF);
@@ -233,6 +242,7 @@ void gee_worker_close(gee_worker *w) {
     gee_list_each_safe (it, &w->tasks)
         gee_task_abandon(gee_container(it, gee_task, all));
     gee_timer_stop(&w->again);
+    gee_io_close_dead(w, w->ndead);
     uv_close((uv_handle_t *)&w->alarm, NULL);
     if (w->bell.loop) /* else it was never there: it failed at its start */
         uv_close((uv_handle_t *)&w->bell, NULL);

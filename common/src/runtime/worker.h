@@ -53,13 +53,16 @@ struct gee_worker {
     uint64_t now_ns; /* as of the latest poll, or of the first of its callbacks */
     gee_list runq;
     size_t runq_len;
+    int slices; /* that may still run before timers and other callbacks have their turn */
     gee_work *deferred, **deferred_end; /* work to do on the loop, in order */
     gee_list tasks;
-    gee_list starved; /* tasks: no memory for a stack yet */
-    gee_work *hungry; /* work for which there was no memory, latest first */
-    gee_timer again;  /* armed while any of these two waits */
-    gee_list paused;  /* listeners: no descriptor for a connection yet */
-    gee_list servers; /* what listens here: of the layer above */
+    gee_list starved;                /* tasks: no memory for a stack yet */
+    gee_work *hungry;                /* work for which there was no memory, latest first */
+    gee_timer again;                 /* armed while any of these two waits */
+    gee_list paused;                 /* listeners: no descriptor for a connection yet */
+    gee_list servers;                /* what listens here: of the layer above */
+    struct gee_io *dead, **dead_end; /* to be closed later, in order: transport.h */
+    size_t ndead;
     gee_task *current;
     gee_origins origins;
     struct gee_probe *probe; /* the first of those who look on; NULL: nobody does */
@@ -78,6 +81,7 @@ struct gee_worker {
     uint64_t rng;
     uv_thread_t thread;
     char *read_buf; /* GEE_READ_BUF bytes, for reads that end before the next one starts */
+    ssize_t nread;  /* of the latest of them: tcp.c */
     uint64_t next_id;
     uint64_t turns;            /* in simulation: how often a task was let run */
     bool left_over, loop_busy; /* found by gee_worker_close, for who joins the thread */
@@ -171,6 +175,12 @@ uint64_t gee_wall_ms(void);
 uint64_t gee_random(gee_worker *w);
 
 void gee_worker_run_deferred(gee_worker *w);
+/*
+ * For a callback of libuv that began with an empty run queue, as its last act: the tasks that it
+ * has made runnable run now, while what it has read is in the cache, and not behind the callbacks
+ * of all other sockets. Not many of them, nor more than there are slices between two polls.
+ */
+void gee_worker_run_at_once(gee_worker *w);
 void gee_worker_print_tasks(gee_worker *w, const char *title);
 
 #endif

@@ -1,5 +1,6 @@
 /* The engine: what stands between the HTTP server and the handlers. */
 #include "gee/run.h"
+#include "http/bytes.h"
 #include "web/web.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +119,7 @@ static void serve(gee_exchange *x, void *arg) {
     gee_req *req = gee_container(x, gee_req, x);
     req->engine = arg;
     req->ctx = x->ctx;
-    if (strcmp(x->target, "*") == 0) { /* OPTIONS alone: a ping, RFC 9110, 9.3.7 */
+    if (gee_same(x->target, "*")) { /* OPTIONS alone: a ping, RFC 9110, 9.3.7 */
         gee_exchange_respond(req->ctx, x, NULL, 0, GEE_HERE);
         return;
     }

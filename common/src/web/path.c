@@ -50,22 +50,32 @@ static bool is_dots(const char *s, size_t n) {
     return *s == '.' && (n == 1 || (n == 2 && s[1] == '.'));
 }
 
+/* A segment to `to`, up to a slash or the end; what it was decoded to is not longer. */
+static size_t copy_segment(char *to, const char *at, const char *end, bool *escaped) {
+    size_t n = 0;
+    *escaped = false;
+    for (; at + n < end && at[n] != '/'; n++) {
+        to[n] = at[n];
+        *escaped |= at[n] == '%';
+    }
+    return n;
+}
+
 int gee_path_parse(gee_arena *a, const char *target, gee_path *out) {
     const char *path = path_of(target);
     if (path == NULL)
         return 400;
-    size_t len = strcspn(path, "?");
-    char *to = gee_arena_alloc(a, len + 1);
+    const char *end = strchrnul(path, '?');
+    char *to = gee_arena_alloc(a, (size_t)(end - path) + 1);
     if (to == NULL)
         return 503;
     out->segments = to;
     out->n = 0;
-    for (const char *at = path, *end = path + len; at < end; out->n++) {
+    for (const char *at = path; at < end; out->n++) {
+        bool escaped;
         at++; /* the slash */
-        const char *slash = memchr(at, '/', (size_t)(end - at));
-        size_t n = slash ? (size_t)(slash - at) : (size_t)(end - at);
-        memcpy(to, at, n);
-        ssize_t plain = memchr(to, '%', n) ? gee_unescape(to, n, false) : (ssize_t)n;
+        size_t n = copy_segment(to, at, end, &escaped);
+        ssize_t plain = escaped ? gee_unescape(to, n, false) : (ssize_t)n;
         if (plain < 0)
             return 400;
         to[plain] = '\0';

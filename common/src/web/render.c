@@ -27,16 +27,19 @@ int gee_add_header(gee_req *req, const char *name, const char *value) {
 }
 
 /* The last write is not the handler's to give up: a half-closed client is answered too. */
+static int respond(gee_req *req, const void *data, size_t n) {
+    return gee_exchange_respond(NULL, &req->x, data, n, GEE_HERE);
+}
+
 int gee_data(gee_req *req, int status, const char *content_type, const void *data, size_t n) {
     if (req->x.head_sent)
         return UV_EALREADY;
     gee_status(req, status);
     int rc = gee_set_header(req, "Content-Type", content_type);
-    return rc < 0 ? rc : gee_exchange_respond(NULL, &req->x, data, n, GEE_HERE);
+    return rc < 0 ? rc : respond(req, data, n);
 }
 
 int gee_string(gee_req *req, int status, const char *fmt, ...) {
-    static const char type[] = "text/plain; charset=utf-8";
     char small[256], *text = small;
     va_list ap;
     va_start(ap, fmt);
@@ -52,7 +55,12 @@ int gee_string(gee_req *req, int status, const char *fmt, ...) {
         vsnprintf(text, (size_t)n + 1, fmt, ap);
         va_end(ap);
     }
-    return gee_data(req, status, type, text, (size_t)n);
+    if (req->x.head_sent)
+        return UV_EALREADY;
+    gee_status(req, status);
+    int rc =
+        gee_exchange_set_own(&req->x, GEE_OWN_FIELD("Content-Type", "text/plain; charset=utf-8"));
+    return rc < 0 ? rc : respond(req, text, (size_t)n);
 }
 
 static int collect(const char *data, size_t n, void *buf) {

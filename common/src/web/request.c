@@ -1,5 +1,6 @@
 /* Reading a request: its head and its body. */
 #include "web/web.h"
+#include <string.h>
 
 gee_ctx *gee_req_ctx(gee_req *req) {
     return req->ctx;
@@ -34,10 +35,10 @@ const char *gee_header(const gee_req *req, const char *name) {
 }
 
 const char *gee_remote(gee_req *req) {
-    char *text = req->remote || req->x.conn == NULL ? NULL : gee_alloc(req, 64);
-    if (text) {
-        gee_conn_peer(req->x.conn, text, 64);
-        req->remote = text;
+    char text[64];
+    if (req->remote == NULL && req->x.conn) {
+        gee_conn_peer(req->x.conn, text, sizeof(text));
+        req->remote = gee_arena_strndup(req->x.arena, text, strlen(text));
     }
     return req->remote ? req->remote : "";
 }

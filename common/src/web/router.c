@@ -3,6 +3,7 @@
  * hash; a parameter and the rest are one child each. A node where patterns end
  * has a route for each method.
  */
+#include "http/bytes.h"
 #include "web/web.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,12 +147,12 @@ int gee_router_add(gee_node *tree, gee_route_entry *r, const gee_route_entry **t
 static const gee_route_entry *route_for(const gee_node *n, const char *method) {
     const gee_route_entry *get = NULL;
     for (const gee_route_entry *r = n->routes; r; r = r->next) {
-        if (strcmp(r->method, method) == 0)
+        if (gee_same(r->method, method))
             return r;
-        if (strcmp(r->method, "GET") == 0)
+        if (gee_same(r->method, "GET"))
             get = r;
     }
-    return strcmp(method, "HEAD") == 0 ? get : NULL;
+    return gee_same(method, "HEAD") ? get : NULL;
 }
 
 typedef struct search {

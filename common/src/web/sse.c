@@ -6,6 +6,7 @@
  * the sleep listen to the ctx, and what either of them says ends the loop.
  */
 #include "gee/sse.h"
+#include "web/web.h"
 #include <string.h>
 
 int gee_stream(gee_req *req, gee_stream_step step, void *arg) {
@@ -27,8 +28,9 @@ int gee_stream(gee_req *req, gee_stream_step step, void *arg) {
 }
 
 int gee_sse(gee_req *req, gee_stream_step step, void *arg) {
-    gee_set_header(req, "Content-Type", "text/event-stream");
-    gee_set_header(req, "Cache-Control", "no-cache");
-    gee_set_header(req, "X-Accel-Buffering", "no"); /* nginx would hold events back */
+    gee_exchange_set_own(&req->x, GEE_OWN_FIELD("Content-Type", "text/event-stream"));
+    gee_exchange_set_own(&req->x, GEE_OWN_FIELD("Cache-Control", "no-cache"));
+    /* nginx would hold events back */
+    gee_exchange_set_own(&req->x, GEE_OWN_FIELD("X-Accel-Buffering", "no"));
     return gee_stream(req, step, arg);
 }

@@ -69,7 +69,7 @@ typedef struct gee_pair {
 
 typedef struct gee_pairs {
     gee_pair *at; /* in the arena */
-    size_t n;
+    uint32_t n;
     bool parsed;
 } gee_pairs;
 
@@ -117,12 +117,12 @@ struct gee_req {
     const char *client;            /* the same; clientip.c */
     const struct gee_trust *trust; /* of the innermost group that has it; NULL: the engine's */
     bool multipart;                /* the body was opened as one */
+    bool aborted;
 
     const gee_chain *chain;
     size_t at;        /* the link that runs */
     size_t reached;   /* how many were started */
     gee_cleanup over; /* at the end of the request, however it ends */
-    bool aborted;
     gee_subs subs;
     gee_refs refs;
     struct gee_timeout *timeouts; /* around the link that runs, the innermost first */
