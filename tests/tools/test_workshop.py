@@ -118,7 +118,7 @@ CHEATS = [
      mine.NO_WORK, "test_one_moment"),
     ("keys-unlocked", "one spin lock", SPIN, mine.NO_WORK, "it waited"),
 ]
-ODD = [  # of the first case of chapter 1
+ODD = [  # of sse-disconnect
     ("does not compile", lambda t: t.replace("gee_sleep", "gee_slep"), mine.NO_BUILD, "gee_slep"),
     ("lacks a function", lambda t: t.replace("int gee_stream(", "static int gee_stream("),
      mine.NO_BUILD, "gee_stream"),
@@ -312,7 +312,9 @@ def main(argv):
             tools(check, tmp)
         reveal(check, tmp)
         refused(check, trees[0])
-        odd(check, trees[0])
+        for tree in trees:
+            if tree.cases[0].name == "sse-disconnect":
+                odd(check, tree)
     print(f"{time.monotonic() - start:.0f} s")
     print(f"{check.passed} passed, {check.failed} failed")
     return 1 if check.failed else 0
