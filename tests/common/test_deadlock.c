@@ -854,15 +854,24 @@ static void in_one_order_nobody_is_found(void **state) {
 
 struct order {
     gee_mutex *first, *second;
+    _Atomic int *held;
 };
 
+/* Each has its first before one asks for its second: a worker may be slow to begin. */
 static void in_order(gee_ctx *ctx, void *arg) {
     struct order *of = arg;
-    two(ctx, of->first, of->second);
+    if (gee_mutex_lock(ctx, of->first) < 0)
+        return;
+    for (++*of->held; *of->held < 2;)
+        gee_sleep(NULL, 1);
+    if (gee_mutex_lock(ctx, of->second) == 0)
+        gee_mutex_unlock(of->second);
+    gee_mutex_unlock(of->first);
 }
 
 static void abba_on_two_workers(gee_ctx *ctx, void *arg) {
-    struct order there_ = {&m, &n}, back_ = {&n, &m};
+    _Atomic int held = 0;
+    struct order there_ = {&m, &n, &held}, back_ = {&n, &m, &held};
     gee_leak *leaks = NULL;
     int found = 0;
     (void)arg;
