@@ -2,7 +2,7 @@
 #include "runtime/transport.h"
 #include <time.h>
 
-enum { CLOSE_AT_ONCE = 8 }; /* of the dead, in a turn: when they die, and as many behind, and a 64th */
+enum { CLOSE_AT_ONCE = 8 }; /* of those whose clients have gone, when they die; as many later */
 
 static uint64_t real_now(gee_worker *w) {
     return w->now_ns = uv_hrtime();
