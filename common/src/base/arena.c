@@ -11,7 +11,7 @@
  * A request with a short head, and its response's, fits the first block. A browser's head is
  * longer, and has another one or two; but a stream that is parked keeps what it has.
  */
-enum { BLOCK = 976 };
+enum { BLOCK = 944 };
 
 struct gee_arena_block {
     struct gee_arena_block *next;

@@ -101,19 +101,19 @@ typedef struct gee_exchange {
     /* The response: the task's. */
     gee_fields out_fields;
     int status;
-    enum { GEE_FRAME_LENGTH, GEE_FRAME_CHUNKED, GEE_FRAME_CLOSE } frame;
+    enum { GEE_FRAME_LENGTH, GEE_FRAME_CHUNKED, GEE_FRAME_CLOSE } frame : 8;
     bool head_sent, ended;
     bool on_wire; /* some of it has left the buffer: it cannot be taken back */
     bool broken;  /* its end will not come: the connection ends with it, without one */
     bool late;    /* it was answered by somebody else: takeover.c */
     bool endless; /* it has no end of its own: a shutdown does not wait for it */
     bool chunk_open, announced;
+    bool filtering, unflushed; /* unflushed: the filter has bytes that a flush would bring out */
     size_t out_at;             /* where it begins in the buffer */
     size_t chunk_at;           /* where the chunk's data begin, in what is unsent */
     uint64_t sent;             /* bytes of the body, in front of the filter */
     uint64_t length;           /* of it, if it was announced before it was written */
     gee_filter *filter;        /* NULL: none */
-    bool filtering, unflushed; /* unflushed: it has bytes that a flush would bring out */
 } gee_exchange;
 
 /* The scanner of wire.c. */

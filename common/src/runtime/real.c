@@ -2,7 +2,7 @@
 #include "runtime/transport.h"
 #include <time.h>
 
-enum { CLOSE_AT_ONCE = 16 }; /* of the dead: in a turn, and a sixty-fourth of them */
+enum { CLOSE_AT_ONCE = 8 }; /* of those whose clients have gone, when they die; as many later */
 
 static uint64_t real_now(gee_worker *w) {
     return w->now_ns = uv_hrtime();
@@ -70,6 +70,7 @@ static int real_start(gee_worker *w) {
 
 static int real_poll(gee_worker *w) {
     gee_io_close_dead(w, CLOSE_AT_ONCE + w->ndead / 64);
+    w->closes = CLOSE_AT_ONCE;
     set_alarm(w);
     uv_run(&w->loop, UV_RUN_ONCE);
     gee_timers_fire(w, &w->timers, real_now(w));

@@ -71,7 +71,7 @@ int gee_stack_get(gee_stack_cache *c, size_t size, gee_stack *out) {
         munmap(base, size);
         return UV_ENOMEM;
     }
-    *out = (gee_stack){.base = base, .size = size};
+    *out = (gee_stack){.base = base, .size = (uint32_t)size};
     out->vg_id = gee_vg_stack_register(gee_stack_low(out), gee_stack_top(out) - 1);
 #ifdef GEE_ASAN
     __lsan_register_root_region(gee_stack_low(out), size - GUARD);

@@ -9,10 +9,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct gee_stack {
-    char *base;  /* of the mapping, guard page included; NULL: none */
-    size_t size; /* of the mapping */
+    char *base;    /* of the mapping, guard page included; NULL: none */
+    uint32_t size; /* of the mapping */
     unsigned vg_id;
 } gee_stack;
 

@@ -75,8 +75,8 @@ struct gee_task {
     gee_list all;       /* in its list of tasks */
     gee_list kin;       /* a ring without a head: its family, as far as it is on this worker */
     enum gee_task_state state;
-    uint64_t since_ns; /* in this state */
     enum gee_wait_reason reason;
+    uint64_t since_ns; /* in this state */
     gee_site parked_at;
     gee_ctx *wait_ctx; /* that ends this wait; NULL: none does */
     struct gee_park *park;

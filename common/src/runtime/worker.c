@@ -250,6 +250,7 @@ void gee_worker_close(gee_worker *w) {
         uv_close((uv_handle_t *)&w->prepare, NULL);
     for (int i = 0; i < 16 && uv_loop_alive(&w->loop); i++) {
         uv_run(&w->loop, UV_RUN_NOWAIT); /* close callbacks may close more */
+        gee_io_close_dead(w, w->ndead);
         gee_worker_run_deferred(w);
     }
     w->loop_busy = uv_loop_close(&w->loop) != 0;

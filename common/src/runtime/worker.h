@@ -63,6 +63,7 @@ struct gee_worker {
     gee_list servers;                /* what listens here: of the layer above */
     struct gee_io *dead, **dead_end; /* to be closed later, in order: transport.h */
     size_t ndead;
+    int closes; /* that this turn may still do at once */
     gee_task *current;
     gee_origins origins;
     struct gee_probe *probe; /* the first of those who look on; NULL: nobody does */
