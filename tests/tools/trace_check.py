@@ -203,8 +203,9 @@ class Trace:
         return False
 
     def find(self, tid, at):
-        begins = self.begins.setdefault(tid, [s[0] for s in self.slices.get(tid, [])])
-        return bisect.bisect_right(begins, at)
+        if tid not in self.begins:
+            self.begins[tid] = [s[0] for s in self.slices.get(tid, [])]
+        return bisect.bisect_right(self.begins[tid], at)
 
     def check_flows(self):
         self.begins = {}
