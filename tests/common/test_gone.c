@@ -13,6 +13,7 @@
 #include "t_site.h"
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -22,8 +23,8 @@
 enum { IN_A_TURN = 8 + 8 + 200 / 64 }; /* at once, and behind: real.c */
 enum { CROWD = 200, FEW = 4, LATE = 32, HIGH = 500, MOST = HIGH + 2 * CROWD };
 
-static int parked, ended; /* tasks of the one worker */
-static int64_t conns_seen, dead_seen;
+static atomic_int parked, ended;
+static _Atomic int64_t conns_seen, dead_seen;
 
 static void parks(gee_req *req) {
     parked++;

@@ -9,6 +9,7 @@
 #include "runtime/worker.h"
 #include "t_client.h"
 #include "t_site.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -19,8 +20,8 @@
 enum { SLICES = 256, AT_ONCE = 16, IN_A_ROW = 16 };
 enum { CROWD = 300, FLOOD = 2000, MOST = 1000 };
 
-static int served, served_by_timer, spins, served_by_other;
-static bool told;
+static atomic_int served, served_by_timer, spins, served_by_other;
+static atomic_bool told;
 
 static void counts(gee_req *req) {
     served++;
@@ -38,7 +39,7 @@ static void spinner(gee_req *req) {
 
 static void other(gee_req *req) {
     told = true;
-    served_by_other = served;
+    atomic_store(&served_by_other, atomic_load(&served));
     gee_string(req, 200, "other");
 }
 
@@ -104,7 +105,7 @@ static void close_all(const int *fds, int n) {
 
 static void note_served(gee_timer *t) {
     (void)t;
-    served_by_timer = served;
+    atomic_store(&served_by_timer, atomic_load(&served));
 }
 
 /* Of a crowd's requests, all there at once, as many are served in front of the timers as of others.
@@ -208,18 +209,27 @@ static void test_a_flood_of_one_connection_keeps_no_other_waiting(void **state) 
 
 /* --- the same flood in simulation, to the request --- */
 
+struct asker {
+    t_conn *conn;
+    gee_waitgroup done;
+};
+
 static void asks_other(gee_ctx *ctx, void *arg) {
-    t_get(ctx, arg, "/other");
+    struct asker *a = arg;
+    t_get(ctx, a->conn, "/other");
+    gee_waitgroup_done(&a->done);
 }
 
 static void test_a_flood_in_any_order_body(gee_ctx *ctx, t_conn *c, int port) {
-    t_conn *d = t_dial(port, 0);
+    struct asker asker = {.conn = t_dial(port, 0)};
     size_t answers = 0;
     T_RC(t_puts(ctx, c, flood()), 0);
-    gee_go(ctx, asks_other, d);
+    gee_waitgroup_add(&asker.done, 1);
+    gee_go(ctx, asks_other, &asker);
     while (answers < FLOOD && t_response(ctx, c) == 200)
         answers++;
-    t_close(ctx, d);
+    gee_waitgroup_wait(NULL, &asker.done);
+    t_close(ctx, asker.conn);
     T_EQ(answers, FLOOD);
     T_CHECK(served_by_other >= 0);
     T_CHECK(served_by_other <= 20 * IN_A_ROW); /* whatever the seed's order is */
