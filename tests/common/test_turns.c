@@ -6,6 +6,7 @@
  * What is to happen in one poll is in the kernel's buffers before the worker looks there: the
  * clients are sockets of this process, used by the main task without leaving the worker's thread.
  */
+#include "http/http.h"
 #include "runtime/worker.h"
 #include "t_client.h"
 #include "t_site.h"
@@ -16,8 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Between two looks at timers, behind one read, and of one connection: worker.c, serve.c. */
-enum { SLICES = 256, AT_ONCE = 16, IN_A_ROW = 16 };
+/* Between two looks at timers, and behind one read: worker.c. */
+enum { SLICES = 256, AT_ONCE = 16 };
 enum { CROWD = 300, FLOOD = 2000, MOST = 1000 };
 
 static atomic_int served, served_by_timer, spins, served_by_other;
@@ -182,7 +183,7 @@ static void flood_body(gee_ctx *ctx, t_conn *none, int port) {
     gee_blocking(ctx, read_all, &r);
     close_all(fds, 2);
     T_CHECK(served_by_other > 0);
-    T_CHECK(served_by_other <= (AT_ONCE + 1) * IN_A_ROW);
+    T_CHECK(served_by_other <= (AT_ONCE + 1) * GEE_IN_A_ROW);
     T_EQ(r.answers, FLOOD);
     T_EQ(served, FLOOD);
     T_STR(t_census_settles(ctx, &base, 5000, diff, sizeof(diff)), "");
@@ -232,7 +233,7 @@ static void test_a_flood_in_any_order_body(gee_ctx *ctx, t_conn *c, int port) {
     t_close(ctx, asker.conn);
     T_EQ(answers, FLOOD);
     T_CHECK(served_by_other >= 0);
-    T_CHECK(served_by_other <= 20 * IN_A_ROW); /* whatever the seed's order is */
+    T_CHECK(served_by_other <= 20 * GEE_IN_A_ROW); /* whatever the seed's order is */
 }
 
 T_SITE(test_a_flood_in_any_order, routes)

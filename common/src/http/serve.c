@@ -89,18 +89,11 @@ static bool serve_one(gee_exchange *x) {
     return !c->close_after && !c->closing;
 }
 
-/* A connection that is idle, or a stream that is parked, holds no buffer for what once waited. */
-static void parse_what_waits(gee_conn *c) {
-    gee_buf_consume(&c->in, gee_parse(c, gee_buf_head(&c->in), gee_buf_size(&c->in)));
-    if (gee_buf_size(&c->in) == 0)
-        gee_buf_free(&c->in);
-}
-
 /* Is there another exchange? Parses what waits; sends what was written if that is all. */
 static bool next(gee_conn *c) {
     for (bool flushed = false;; flushed = true) {
         if (c->x == NULL && gee_buf_size(&c->in) > 0 && !c->broken)
-            parse_what_waits(c);
+            gee_parse_waiting(c);
         if (c->closing)
             return false;
         gee_conn_tell_gone(c); /* it may have been so before this exchange was there */
@@ -142,9 +135,6 @@ static void finish(gee_conn *c, bool keep) {
     }
 }
 
-/* So many pipelined requests in one slice; behind them others have their turn. */
-enum { IN_A_ROW = 16 };
-
 static void serve(gee_ctx *ctx, void *arg) {
     gee_conn *c = arg;
     gee_server *srv = c->part->srv;
@@ -153,12 +143,11 @@ static void serve(gee_ctx *ctx, void *arg) {
     gee_race_acquire(srv); /* the engine was built before it listened */
     gee_race_acquire(c);   /* requests of a connection come one after the other */
     bool keep = true;
-    int in_a_row = 0;
+    unsigned n = 0;
     do {
-        if (in_a_row++ == IN_A_ROW) {
-            gee_yield(); /* as behind its start, all may have happened to it when it goes on */
-            in_a_row = 1;
-        }
+        /* Pipelined requests are many, perhaps; behind some of them others have their turn. */
+        if (++n > 1 && n % GEE_IN_A_ROW == 1)
+            gee_yield();
         gee_exchange *x = c->x;
         keep = serve_one(x);
         c = x->conn;
@@ -174,10 +163,6 @@ static void serve(gee_ctx *ctx, void *arg) {
     gee_conn_unref(c);
 }
 
-gee_exchange *gee_exchange_of(const gee_task *t) {
-    return t->fn == serve ? ((gee_conn *)t->arg)->x : NULL;
-}
-
 bool gee_conn_serve(gee_conn *c) {
     c->serving = true;
     c->refs++;
@@ -187,4 +172,8 @@ bool gee_conn_serve(gee_conn *c) {
     c->refs--;
     gee_conn_close(c);
     return false;
+}
+
+gee_exchange *gee_exchange_of(const gee_task *t) {
+    return t->fn == serve ? ((gee_conn *)t->arg)->x : NULL;
 }
