@@ -854,15 +854,17 @@ static void in_one_order_nobody_is_found(void **state) {
 
 struct order {
     gee_mutex *first, *second;
-    _Atomic int *held;
 };
 
-/* Each has its first before one asks for its second: a worker may be slow to begin. */
+static atomic_int holding;
+
+/* Each wants its second lock when both have their first, however late a worker's thread runs. */
 static void in_order(gee_ctx *ctx, void *arg) {
     struct order *of = arg;
     if (gee_mutex_lock(ctx, of->first) < 0)
         return;
-    for (++*of->held; *of->held < 2;)
+    atomic_fetch_add(&holding, 1);
+    while (atomic_load(&holding) < 2)
         gee_sleep(NULL, 1);
     if (gee_mutex_lock(ctx, of->second) == 0)
         gee_mutex_unlock(of->second);
@@ -870,12 +872,12 @@ static void in_order(gee_ctx *ctx, void *arg) {
 }
 
 static void abba_on_two_workers(gee_ctx *ctx, void *arg) {
-    _Atomic int held = 0;
-    struct order there_ = {&m, &n, &held}, back_ = {&n, &m, &held};
+    struct order there_ = {&m, &n}, back_ = {&n, &m};
     gee_leak *leaks = NULL;
     int found = 0;
     (void)arg;
     reset();
+    atomic_store(&holding, 0);
     gee_ctx *stop = gee_ctx_with_cancel(ctx);
     gee_go_on(0, stop, in_order, &there_);
     gee_go_on(1, stop, in_order, &back_);
