@@ -118,7 +118,7 @@ CHEATS = [
        "    gee_ctx_end(w->end);\n    gee_waitgroup")], mine.SLOWER, "virtual time"),
     ("reader-reentry", "one mutex", [("gee_rwmutex_rlock(", "gee_rwmutex_lock("),
                                      ("gee_rwmutex_runlock(", "gee_rwmutex_unlock(")],
-     mine.NO_WORK, "test_one_moment"),
+     mine.NO_WORK, "of test_flags fails"),
     ("keys-unlocked", "one spin lock", SPIN, mine.NO_WORK, "it waited"),
 ]
 ODD = [  # of sse-disconnect
