@@ -83,7 +83,8 @@ def contract(args, case):
     text = original(args, case).read_text()
     names = set(re.findall(r"^(?!static)\w[\w *]*?\b(gee_\w+?)(?:_at)?\(", text, re.M))
     def declared(path):
-        return sum(re.search(rf"\b{n}(_at)?\(", path.read_text()) is not None for n in names)
+        header = path.read_text()
+        return sum(re.search(rf"^\w.*\b{n}(_at)?\(", header, re.M) is not None for n in names)
     headers = [*sorted(args.root.glob("common/include/gee/*.h")), *sorted(args.root.glob("common/src/*/*.h"))]
     own = [p for p in headers if p.stem == stem(case)]
     best = own[0] if own else max(headers, key=declared, default=None)
