@@ -32,6 +32,7 @@ leak_check() {
     wait "$poke" 2>/dev/null
     sed -n 's/^==[0-9]*== //p' "$work/leaks" | awk '
         /in loss record/ { for (i = 2; i <= NF; i++) if ($i == "blocks") blocks = $(i - 1); next }
+        /gee_origin_make/ { blocks = 0 } # of a place that starts tasks, and not of a task
         /gee_task_spawn/ { tasks += blocks; blocks = 0 }
         /definitely lost:|possibly lost:|still reachable:/ && !seen[$0]++ { print "    " $0 }
         END { print "    of those, allocated by gee_task_spawn: " tasks " blocks" }'

@@ -103,12 +103,12 @@ static int session(gee_ctx *ctx, uint64_t *x) {
 
 static void work(gee_ctx *ctx, void *arg) {
     uint64_t *n = arg, x = 88172645463325252U + (uint64_t)gee_worker_index();
-    while (uv_hrtime() < bench.until_ns && bench.rc >= 0) {
+    do { /* once, also if the time was over before this thread had a core */
         int rc = session(ctx, &x);
         if (rc < 0)
             bench.rc = rc;
         *n += SESSION;
-    }
+    } while (uv_hrtime() < bench.until_ns && bench.rc >= 0);
     gee_waitgroup_done(&bench.done);
 }
 

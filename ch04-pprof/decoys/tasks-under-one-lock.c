@@ -5,12 +5,12 @@
  */
 #include "base/count.h"
 #include "base/tools.h"
+#include "debug/leakcheck.h"
 #include "gee/sync.h"
 #include "pprof/prof_task.h"
 #include "pprof/stack.h"
 #include "runtime/park.h"
 #include "runtime/worker.h"
-#include "sync/waitq.h"
 #include <string.h>
 
 enum { DEPTH = 64 };
@@ -37,31 +37,19 @@ static gee_task *lock_and_next(gee_worker *w) {
     return gee_driver_real.next(w);
 }
 
-struct pass {
-    gee_work work;
-    gee_waitgroup *passed;
-};
-
-static void pass(gee_work *w) {
-    gee_waitgroup_done(gee_container(w, struct pass, work)->passed);
-}
-
-/* When all have come by their loop, all take the lock. */
-static void lock_from_now_on(gee_runtime *rt) {
-    struct pass all[GEE_MAX_WORKERS];
-    gee_waitgroup passed = GEE_DONE_BY_CALLBACKS;
-    uv_once(&once, init);
-    if (rt->sim || rt->driver == &locking)
-        return;
+static void lock_from_now_on(void *arg) {
+    gee_runtime *rt = arg;
     locking = *rt->driver;
     locking.next = lock_and_next;
     rt->driver = &locking;
-    gee_waitgroup_add(&passed, rt->nworkers);
-    for (int i = 0; i < rt->nworkers; i++) {
-        all[i] = (struct pass){{.fn = pass}, &passed};
-        gee_post(&rt->workers[i], &all[i].work);
-    }
-    gee_waitgroup_wait(NULL, &passed);
+}
+
+/* All workers but this one begin with it at once, and this one when it has come by its loop. */
+static void all_lock(gee_runtime *rt) {
+    uv_once(&once, init);
+    if (rt->sim || rt->driver == &locking)
+        return;
+    gee_standstill(lock_from_now_on, rt);
     gee_sleep(NULL, 0);
 }
 
@@ -73,7 +61,7 @@ static const void *channel_of(const gee_task *t) {
 
 static int note(gee_buf *out, const gee_task *t, uint64_t now_ns) {
     uintptr_t pcs[DEPTH];
-    int n = gee_prof_stack_of(t, pcs, DEPTH);
+    int n = t == gee_task_self() ? 0 : gee_prof_stack_of(t, pcs, DEPTH); /* it is here */
     bool waiting = t->state == GEE_TASK_WAITING;
     gee_prof_task one = {
         .size = sizeof(one) + (size_t)n * sizeof(*pcs),
@@ -100,7 +88,7 @@ static int note(gee_buf *out, const gee_task *t, uint64_t now_ns) {
 int gee_prof_tasks_take(gee_prof_tasks *out) {
     gee_runtime *rt = gee_runtime_current();
     int rc = 0;
-    lock_from_now_on(rt);
+    all_lock(rt);
     uint64_t now_ns = gee_clock_ns();
     memset(out, 0, sizeof(*out));
     gee_tsan_ignore_begin();

@@ -167,7 +167,8 @@ def deadline_part(args, results):
                 row = load.deadlines(s, DEADLINES, LIMIT_MS, 2 * args.seconds)
                 rows[n].append(row)
                 say(f"  round {i + 1}: {n} {row['cpu_us']:.2f} µs CPU a request, {row['expired']} "
-                    f"of {row['answers']} late, their answers by p99 {row['p99_ms']:.2f} ms")
+                    f"of {row['answers']} late, their answers by p99 {row['p99_ms']:.2f} ms; "
+                    f"{row['wrong']} with another status than was due")
     results["deadline"] = rows
     left_by("deadline", lambda s: load.deadlines(s, DEADLINES, LIMIT_MS, 2), results)
 

@@ -856,9 +856,19 @@ struct order {
     gee_mutex *first, *second;
 };
 
+static atomic_int holding;
+
+/* Each wants its second lock when both have their first, however late a worker's thread runs. */
 static void in_order(gee_ctx *ctx, void *arg) {
     struct order *of = arg;
-    two(ctx, of->first, of->second);
+    if (gee_mutex_lock(ctx, of->first) < 0)
+        return;
+    atomic_fetch_add(&holding, 1);
+    while (atomic_load(&holding) < 2)
+        gee_sleep(NULL, 1);
+    if (gee_mutex_lock(ctx, of->second) == 0)
+        gee_mutex_unlock(of->second);
+    gee_mutex_unlock(of->first);
 }
 
 static void abba_on_two_workers(gee_ctx *ctx, void *arg) {
@@ -867,6 +877,7 @@ static void abba_on_two_workers(gee_ctx *ctx, void *arg) {
     int found = 0;
     (void)arg;
     reset();
+    atomic_store(&holding, 0);
     gee_ctx *stop = gee_ctx_with_cancel(ctx);
     gee_go_on(0, stop, in_order, &there_);
     gee_go_on(1, stop, in_order, &back_);

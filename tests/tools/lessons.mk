@@ -62,17 +62,23 @@ define link
 	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(TEST_LIBS)
 endef
 
+# A learner waits for some of these links, others are hundreds; gold takes a third of the time.
+GOLD := $(if $(filter debug,$(FLAVOUR)),$(if $(shell command -v ld.gold),-fuse-ld=gold))
+
 define state_rules
+$(B)/tests/common/%.$(1): LDFLAGS += $(GOLD)
 $(B)/tests/common/%.$(1): $(B)/tests/common/%.o $(call units_in,$(1)) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
 	$$(link)
 endef
 
 define state_of_chapter_rules
+$(B)/$(1)/test_%.$(2): LDFLAGS += $(GOLD)
 $(B)/$(1)/test_%.$(2): $(B)/$(1)/test_%.o $(call units_in,$(2)) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
 	$$(link)
 endef
 
 define alone_rules
+$(B)/tests/common/%.only-$(1)-$(2): LDFLAGS += $(GOLD)
 $(B)/tests/common/%.only-$(1)-$(2): $(B)/tests/common/%.o $(B)/$(1)/broken/$(2).o $(TESTLIB_OBJS) $(LIB)
 	$$(link)
 endef
@@ -96,9 +102,6 @@ $(B)/$(1)/server.mine: $(B)/$(1)/server.o $(call mine_of,$(1)) $(call units_afte
 $(B)/$(1)/server.mine-%: $(B)/$(1)/server.o $(B)/$(1)/exercise/%.o $(call units_after,$(1)) $(LIB)
 	$$(link)
 endef
-
-# A learner waits for these links, and gold takes a third of the time.
-GOLD := $(if $(filter debug,$(FLAVOUR)),$(if $(shell command -v ld.gold),-fuse-ld=gold))
 
 define mine_rules
 $(B)/$(1)/$(2).mine-%: LDFLAGS += $(GOLD)

@@ -13,7 +13,9 @@
     program    the test program, without .c; found by the name of its first test where it is not there
     lines      N WHY: the repair may change N lines of code, and why 30 do not do
     common     the tests of common that this defect makes fail as well (staircase.py); a line is
-               test_P:test_name, or several, and behind ": " why
+               test_P:test_name, or several, and behind ": " why. " unless CASE" in front of that: where
+               that case is broken too, they do not fail. "perhaps " in front of all: the defect makes them
+               fail now and then, so they are not asked where it is
 
 For the matrix of tools (matrix.py), what each of them is to see. TP is only what one reports here:
 
@@ -109,6 +111,14 @@ class RaceSpec:
 
 
 @dataclass
+class Named:
+    """What is said of a test of common."""
+    why: str
+    perhaps: bool = False
+    unless: str = ""  # a case
+
+
+@dataclass
 class Case:
     chapter: str
     name: str
@@ -125,7 +135,7 @@ class Case:
     kind: str = ""
     sites: dict = field(default_factory=dict)  # "broken" or a decoy: lines, or "census KIND"
     fn: dict = field(default_factory=dict)     # a tool: why it does not see it
-    common: dict = field(default_factory=dict)  # test_P:test_name, and why it fails
+    common: dict = field(default_factory=dict)  # test_P:test_name: Named
 
     @property
     def unit_name(self):
@@ -170,13 +180,17 @@ def _lines(where, text):
     return int(m[1])
 
 
+NAMED = re.compile(r"(?P<perhaps>perhaps )?(?P<tests>test_\w+:\w+(?: test_\w+:\w+)*)(?: unless (?P<unless>[\w-]+))?: "
+                   r"(?P<why>\S.*)")
+
+
 def _common(where, text):
     out = {}
     for line in text.strip().splitlines():
-        tests, _, why = line.partition(": ")
-        if not why.strip() or not all(re.fullmatch(r"test_\w+:\w+", t) for t in tests.split()):
+        m = NAMED.fullmatch(line.strip())
+        if not m:
             raise ManifestError(f"{where}: common: not TESTS: WHY: {line.strip()}")
-        out.update(dict.fromkeys(tests.split(), why.strip()))
+        out.update(dict.fromkeys(m["tests"].split(), Named(m["why"], bool(m["perhaps"]), m["unless"] or "")))
     return out
 
 

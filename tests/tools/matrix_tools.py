@@ -160,6 +160,17 @@ def static_reports(root, out):
             for m in re.finditer(r"^([^:\s]+):(\d+)(?::\d+)?: (?:warning|error): (.*)", out, re.M)]
 
 
+TSAN_FRAME = re.compile(r"^    #\d+ .*? (?P<path>[^:\s<(]+):(?P<line>\d+)")
+
+
+def tsan_reports(root, out):
+    """Of a race both accesses; of what is none, as a call in a handler of a signal, its stack."""
+    texts = re.findall(r"^WARNING: ThreadSanitizer: (.*?) \(pid=\d+\)(.*?)^SUMMARY:", out, re.M | re.S)
+    return [Report("a race", [a for a in accesses if a]) if accesses else
+            Report(what, frames(root, text.splitlines(), TSAN_FRAME))
+            for (what, text), accesses in zip(texts, race.tsan_reports(root, out))]
+
+
 def race_reports(tool):
     def read(root, out):
         return [Report("a race", [a for a in accesses if a]) for accesses in race.REPORTS[tool](root, out)]
@@ -167,4 +178,5 @@ def race_reports(tool):
 
 
 READ = {"own": own_reports, "memcheck": memcheck_reports, "asan": asan_reports, "ubsan": ubsan_reports,
-        **{t: race_reports(t) for t in RACE_TOOLS}, **{t: static_reports for t in STATIC}}
+        "tsan": tsan_reports, **{t: race_reports(t) for t in ("helgrind", "drd")},
+        **{t: static_reports for t in STATIC}}

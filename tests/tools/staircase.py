@@ -13,8 +13,10 @@ state, which is common. On Sk
   - each test of a case of the later chapters fails, with its signature (lesson.py: REPRODUCED)
   - of the tests of common exactly those fail that the cases of the later chapters name in
     their manifests. That one fails which nobody named is as wrong as that a named one passes.
+    Those that a defect makes fail now and then are not asked where it is.
 
 Each test has a process of its own, with a limit: one that crashes or hangs takes no other with it.
+A program of common of which nothing is named runs as a whole first: if that passes, so do its tests.
 Which tests there are, the programs say themselves, over common. One that must fail may take three
 times what its whole program took there; the others a minute.
 The last line is `N passed, N failed`.
@@ -87,25 +89,34 @@ def chapter_jobs(args, chapter, cases, state):
 
 
 def named(cases, state):
-    """{program:test: [cases that name it]} of those that are broken on that state."""
-    out = {}
-    for c in cases:
-        if number(c.chapter) > state:
-            for test in c.common:
-                out.setdefault(test, []).append(c.name)
-    return out
+    """Of the cases that are broken on that state: {program:test: [who says that it fails]}, and those
+    tests of which it is said that they fail now and then."""
+    broken, fail, perhaps = [c for c in cases if number(c.chapter) > state], {}, set()
+    names = {c.name for c in broken}
+    for c in broken:
+        for test, said in c.common.items():
+            if said.perhaps:
+                perhaps.add(test)
+            elif said.unless not in names:
+                fail.setdefault(test, []).append(c.name)
+    return fail, perhaps - set(fail)
 
 
 def common_jobs(args, cases, state, have):
-    jobs, must_fail = [], named(cases, state)
-    for program in have:
+    """Of each program of common; the longest first."""
+    out, (must_fail, perhaps) = [], named(cases, state)
+    for program in sorted(have, key=lambda p: -p.seconds):
+        jobs = []
         for test in program.tests:
+            if f"{program.name}:{test}" in perhaps:
+                continue
             by = must_fail.get(f"{program.name}:{test}", [])
             seconds = max(3, 3 * program.seconds) if by else args.seconds
             jobs.append(Job(state, "common", f"tests/common/{program.name}.S{state}", test, bool(by),
                             seconds))
             jobs[-1].named_by = by
-    return jobs
+        out += [(program, jobs)] if jobs else []
+    return out
 
 
 # --- running and judging ---
@@ -124,6 +135,28 @@ def perform(job, build):
         verdict, job.why = lesson.judge_fixed(code, job.out, job.test, job.seconds)
         job.verdict = GOOD if verdict == "CLEAN" else verdict
     return job
+
+
+def all_pass(jobs, build):
+    """Of a program of common, with all its tests in one process."""
+    code, out, _ = lesson.run_test(build / jobs[0].program, None, jobs[0].seconds, {}, None)
+    passed = code == 0 and lesson.PASSED.findall(out) == [j.test for j in jobs]
+    for j in jobs if passed else []:
+        j.verdict = GOOD
+    return passed
+
+
+def calls_of(programs, build):
+    """What is to be run of programs of common; one that does not pass as a whole is run again."""
+    def together(jobs):
+        if not all_pass(jobs, build):
+            for j in jobs:
+                perform(j, build)
+    for program, jobs in programs:
+        if len(jobs) < len(program.tests) or any(j.expected for j in jobs):
+            yield from (lambda j=j: perform(j, build) for j in jobs)
+        else:
+            yield lambda jobs=jobs: together(jobs)
 
 
 def judge_common(job, code):
@@ -203,9 +236,11 @@ def complain(jobs):
 
 
 def check_names(cases, have):
-    names = {f"{p.name}:{t}" for p in have for t in p.tests}
+    tests, names = {f"{p.name}:{t}" for p in have for t in p.tests}, {c.name for c in cases}
     return [f"{c.chapter}/cases.ini [{c.name}]: common has no test {t}"
-            for c in cases for t in c.common if t not in names]
+            for c in cases for t in c.common if t not in tests] + [
+            f"{c.chapter}/cases.ini [{c.name}]: {t} unless {n.unless}: no such case"
+            for c in cases for t, n in c.common.items() if n.unless and n.unless not in names]
 
 
 def build(args, targets):
@@ -231,18 +266,19 @@ def on_top(args):
 
 def climb(args, chapters, cases, last, have):
     """Down the stairs; all that was run."""
-    groups, done = [*chapters, "common"], []
+    groups, done, where = [*chapters, "common"], [], args.root / "build" / FLAVOUR
     print(f"{'':<15}" + "".join(f"{g:<20}" for g in groups), flush=True)
     for state in range(last, -1, -1) if args.state is None else [args.state]:
         jobs = [j for c in chapters
                 for j in chapter_jobs(args, c, [x for x in cases if x.chapter == c], state)]
-        jobs += common_jobs(args, cases, state, have) if state < last else []
+        common = common_jobs(args, cases, state, have) if state < last else []
+        calls = [*calls_of(common, where), *(lambda j=j: perform(j, where) for j in jobs)]
+        jobs += [j for _, of in common for j in of]
         if not build(args, (j.program for j in jobs)):
             for j in jobs:
                 j.verdict, j.why = "NOT RUN", f"S{state} does not build"
         else:
-            run_all([lambda j=j: perform(j, args.root / "build" / FLAVOUR) for j in jobs], args,
-                    f"S{state}")
+            run_all(calls, args, f"S{state}")
         jobs += [Top(p, state) for p in have] if state == last else []
         row(state, groups, jobs, last)
         done += jobs

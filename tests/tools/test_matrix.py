@@ -84,6 +84,13 @@ def runs(check, root):
         check(f"what is left over, where {sites} was recorded: {want}", got == want, got)
     inherited = "==5== Open file descriptor 2: /dev/null\n==5==    <inherited from parent>\n==5== \n"
     check("a descriptor that was inherited is no report", tools.memcheck_reports(root, inherited) == [])
+    in_handler = ("WARNING: ThreadSanitizer: signal-unsafe call inside of a signal (pid=5)\n    #0 malloc <null> (t+0x1)\n"
+                  "    #1 keep ROOT/ch01-x/broken/u.c:LINE:3 (t+0x1)\n\nSUMMARY: ThreadSanitizer: signal-unsafe call\n")
+    for line, want in ((SITE, "TP"), (OTHER, "FP")):
+        out = in_handler.replace("ROOT", str(root)).replace("LINE", str(line))
+        got = matrix.judge(tools.tsan_reports(root, out), {("ch01-x/broken/u.c", SITE)}, "broken", 1, RAN + out, "test_x",
+                           20)[0]
+        check(f"what TSan says of a handler, at line {line}: {want}", got == want, got)
 
 
 def whole(check, _):

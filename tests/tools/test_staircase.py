@@ -89,6 +89,13 @@ def deviations(check, tmp):
         root = root_of(tmp, **changes)
         code, out = staircase(root, *(["--seconds", "2"] if "hangs" in what else []))
         check(what, code == 1 and test_lesson.re.search(words, out), out)
+    for what, common, want in (
+            ("one that fails now and then is not asked", "common = perhaps test_c:touched: by luck\n", (0, "10 passed, 0 failed")),
+            ("one of a case that hides it passes", NAMED.replace(": it", " unless later: it"), (1, "FAILS S0 test_c:touched")),
+            ("one of a case that is not there", NAMED.replace(": it", " unless nix: it"), (1, "unless nix: no such case")),
+            ("a name without a reason", "common = test_c:touched\n", (2, "common: not TESTS: WHY: test_c:touched"))):
+        code, out = staircase(root_of(tmp, common=common))
+        check(what, code == want[0] and want[1] in out, out)
     root = root_of(tmp, body="while (first_value()) ;")
     start = time.monotonic()
     code, out = staircase(root)

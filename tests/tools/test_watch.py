@@ -71,8 +71,9 @@ class Terminal:
         return text
 
     def state(self):
-        """What a program may leave behind: the settings, the alternate screen, the cursor."""
-        return self.ask("stty -a"), self.tmux(
+        """What a program may leave behind: the settings, the alternate screen, the cursor. Not the
+        size of the window, which this test changes."""
+        return re.sub(r"rows \d+; columns \d+;", "", self.ask("stty -a")), self.tmux(
             "display-message", "-p", "#{alternate_on} #{cursor_flag} #{keypad_flag} #{mouse_any_flag}")
 
 

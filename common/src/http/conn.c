@@ -169,6 +169,7 @@ void gee_conn_linger(gee_conn *c) {
     gee_buf_free(&c->in); /* nobody will look at it, or write any more */
     gee_buf_free(&c->out);
     gee_arena_free(&c->arena);
+    gee_parser_free(c);
     c->io->ops->shutdown(c->io);
     start_reading(c);
     gee_conn_deadline(c, GEE_LINGER, GEE_LINGER_MS);

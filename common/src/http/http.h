@@ -29,6 +29,7 @@
 enum {
     GEE_BODY_BUFFER = 64 * 1024,  /* of a body, before reading stops */
     GEE_IN_BUFFER = 64 * 1024,    /* of pipelined requests, before reading stops */
+    GEE_IN_A_ROW = 16,            /* of these, served before other tasks have their turn */
     GEE_OUT_BUFFER = 16 * 1024,   /* of a response, before it is sent */
     GEE_WRITE_PIECE = 256 * 1024, /* has to be taken within write_ms */
     GEE_FILTER_WHOLE = 64 * 1024, /* of a body that is filtered at once, to know its length */
@@ -247,6 +248,8 @@ void gee_conn_write_deadline(gee_conn *c, uint64_t ms);
 void gee_parser_free(gee_conn *c);
 /* Feeds bytes; how many it took: all, or up to the end of a message. Without memory it closes c. */
 size_t gee_parse(gee_conn *c, const char *data, size_t n);
+/* The same with what waits in c->in. */
+void gee_parse_waiting(gee_conn *c);
 
 /* wire.c */
 void gee_wire_begin(gee_wire *w);              /* in front of a request */

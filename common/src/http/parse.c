@@ -208,3 +208,9 @@ size_t gee_parse(gee_conn *c, const char *data, size_t n) {
     }
     return n;
 }
+
+void gee_parse_waiting(gee_conn *c) {
+    gee_buf_consume(&c->in, gee_parse(c, gee_buf_head(&c->in), gee_buf_size(&c->in)));
+    if (gee_buf_size(&c->in) == 0)
+        gee_buf_free(&c->in); /* neither an idle connection nor a parked stream holds one */
+}

@@ -93,7 +93,7 @@ static bool serve_one(gee_exchange *x) {
 static bool next(gee_conn *c) {
     for (bool flushed = false;; flushed = true) {
         if (c->x == NULL && gee_buf_size(&c->in) > 0 && !c->broken)
-            gee_buf_consume(&c->in, gee_parse(c, gee_buf_head(&c->in), gee_buf_size(&c->in)));
+            gee_parse_waiting(c);
         if (c->closing)
             return false;
         gee_conn_tell_gone(c); /* it may have been so before this exchange was there */
@@ -143,7 +143,11 @@ static void serve(gee_ctx *ctx, void *arg) {
     gee_race_acquire(srv); /* the engine was built before it listened */
     gee_race_acquire(c);   /* requests of a connection come one after the other */
     bool keep = true;
+    unsigned n = 0;
     do {
+        /* Pipelined requests are many, perhaps; behind some of them others have their turn. */
+        if (++n > 1 && n % GEE_IN_A_ROW == 1)
+            gee_yield();
         gee_exchange *x = c->x;
         keep = serve_one(x);
         c = x->conn;
@@ -159,10 +163,6 @@ static void serve(gee_ctx *ctx, void *arg) {
     gee_conn_unref(c);
 }
 
-gee_exchange *gee_exchange_of(const gee_task *t) {
-    return t->fn == serve ? ((gee_conn *)t->arg)->x : NULL;
-}
-
 bool gee_conn_serve(gee_conn *c) {
     c->serving = true;
     c->refs++;
@@ -172,4 +172,8 @@ bool gee_conn_serve(gee_conn *c) {
     c->refs--;
     gee_conn_close(c);
     return false;
+}
+
+gee_exchange *gee_exchange_of(const gee_task *t) {
+    return t->fn == serve ? ((gee_conn *)t->arg)->x : NULL;
 }

@@ -64,8 +64,8 @@ static void on_clients(uv_poll_t *poll, int status, int events) {
             continue;
         if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return;
-        if (fd < 0 && w->dead) {
-            gee_io_close_dead(w, w->ndead); /* they have descriptors that nobody needs */
+        if (fd < 0 && w->dead) { /* they have descriptors that nobody needs: for all of this turn */
+            gee_io_close_dead(w, GEE_ACCEPT_AT_ONCE);
             continue;
         }
         if (fd < 0) {

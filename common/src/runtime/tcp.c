@@ -84,6 +84,8 @@ static ssize_t tcp_try_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
         sent = n == 1 ? send(fd, bufs[0].base, bufs[0].len, MSG_NOSIGNAL)
                       : sendmsg(fd, &msg, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno == ENOBUFS) /* of the kernel's own: it may have some when it says so */
+        return UV_EAGAIN;
     return sent < 0 ? uv_translate_sys_error(errno) : sent;
 }
 

@@ -36,7 +36,8 @@ typedef struct gee_io_ops {
     /* No more writes: the peer reads an EOF. */
     void (*shutdown)(gee_io *io);
     void (*close)(gee_io *io);
-    /* The same for a peer that has gone, and while no write is under way: nobody waits for it. */
+    /* The same for a peer that has gone, or sends no more, and while no write is under way: it may
+     * take a few turns of the loop, and until then the descriptor and on_close are still due. */
     void (*close_later)(gee_io *io);
     /* Closes so that the peer reads UV_ECONNRESET; what is under way may be lost. */
     void (*reset)(gee_io *io);
