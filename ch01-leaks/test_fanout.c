@@ -2,6 +2,10 @@
  * Chapter 1, waitgroup-missed-done: work in parts, of which one fails. The same source is linked
  * over the broken variant, the fixed one and each decoy; what a test reports says which of
  * them it met.
+ *
+ * Two functions are wrapped by the linker in this program (chapter.mk). gee_waitgroup_done lets
+ * whoever waits go first, as he might on another thread: what a part does behind it
+ * comes too late. gee_panic_print is counted.
  */
 #include "t_census.h"
 #include "t_client.h"
@@ -11,6 +15,29 @@
 #include <string.h>
 
 enum { PARTS = 8 };
+
+/* --- what is wrapped --- */
+
+static atomic_bool waiter_first;
+static atomic_int printed;
+
+int __real_gee_waitgroup_done(gee_waitgroup *wg);
+int __wrap_gee_waitgroup_done(gee_waitgroup *wg);
+int __wrap_gee_waitgroup_done(gee_waitgroup *wg) {
+    int rc = __real_gee_waitgroup_done(wg);
+    if (atomic_load(&waiter_first) && gee_task_self())
+        gee_sleep(NULL, 1);
+    return rc;
+}
+
+void __real_gee_panic_print(const gee_panic_info *info);
+void __wrap_gee_panic_print(const gee_panic_info *info);
+void __wrap_gee_panic_print(const gee_panic_info *info) {
+    atomic_fetch_add(&printed, 1);
+    __real_gee_panic_print(info);
+}
+
+/* --- the work --- */
 
 /* How a wait ended. */
 struct outcome {
@@ -28,7 +55,8 @@ struct piece {
 static int work(gee_ctx *ctx, void *arg) {
     struct piece *p = arg;
     bool well = strcmp(p->how, "well") == 0;
-    int rc = gee_sleep(ctx, well ? 100 : 20);
+    bool last = strcmp(p->how, "last") == 0; /* it fails, when the others are done */
+    int rc = gee_sleep(ctx, well ? 100 : last ? 200 : 20);
     if (rc < 0)
         return rc;
     if (strcmp(p->how, "panic") == 0)
@@ -85,16 +113,13 @@ static bool is(const struct outcome *o, int rc, uint64_t ms, int results) {
     return o->returned && o->rc == rc && o->ms == ms && o->results == results;
 }
 
-static void missed_done(gee_ctx *ctx, t_conn *c, int port) {
+static void each_way_out(gee_ctx *ctx, int port) {
     char a[64], b[64], d[64], parked[128];
-    (void)c;
-    outcomes = gee_chan_new(sizeof(struct outcome), 1);
+    atomic_store(&printed, 0);
     int64_t before = t_tasks();
     struct outcome well = visit(ctx, port, "/fan/well"), error = visit(ctx, port, "/fan/error"),
                    panic = visit(ctx, port, "/fan/panic");
     int64_t left = t_tasks() - before;
-    gee_chan_unref(outcomes);
-    outcomes = NULL;
     if (left > 0 || !is(&well, 0, 100, PARTS) || !is(&error, UV_EIO, 20, 0) ||
         !is(&panic, GEE_EPANIC, 20, 0))
         T_FAIL(
@@ -103,6 +128,23 @@ static void missed_done(gee_ctx *ctx, t_conn *c, int port) {
             PARTS, in_words(&well, a, sizeof(a)), in_words(&error, b, sizeof(b)),
             in_words(&panic, d, sizeof(d)), (int)left, t_leaked(),
             t_parked("GET /fan", parked, sizeof(parked)));
+    if (atomic_load(&printed) == 0)
+        T_FAIL("waitgroup-missed-done: one panics, and nothing of it is in the log");
+    atomic_store(&waiter_first, true);
+    struct outcome last = visit(ctx, port, "/fan/last");
+    atomic_store(&waiter_first, false);
+    if (!is(&last, UV_EIO, 200, PARTS - 1))
+        T_FAIL("waitgroup-missed-done: the last of %d parts fails, who waits goes on in the moment "
+               "of its done, and the wait returns: %s",
+               PARTS, in_words(&last, a, sizeof(a)));
+}
+
+static void missed_done(gee_ctx *ctx, t_conn *c, int port) {
+    (void)c;
+    outcomes = gee_chan_new(sizeof(struct outcome), 1);
+    each_way_out(ctx, port);
+    gee_chan_unref(outcomes);
+    outcomes = NULL;
 }
 
 static void test_missed_done(void **state) {

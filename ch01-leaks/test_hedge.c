@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CALLS = 50, MOST = 5 };
+enum { CALLS = 50, MOST = 5, MANY = 200 };
 
 /* A replica that needs so long; one of 0 ms is down. */
 static int replica(gee_ctx *ctx, void *arg, void *result) {
@@ -36,6 +36,20 @@ static void hedge(gee_req *req) {
     ask(req, ms, (size_t)atoi(gee_param(req, "n")));
 }
 
+/* More than anybody would make room for by a guess. */
+static void many(gee_req *req) {
+    static uint64_t ms[MANY];
+    const gee_hedge_options options = {.result_size = sizeof(int)};
+    gee_hedge_call calls[MANY];
+    int answer = 0;
+    for (size_t i = 0; i < MANY; i++) {
+        ms[i] = 10 + i;
+        calls[i] = (gee_hedge_call){replica, &ms[i], sizeof(ms[i])};
+    }
+    int rc = gee_hedge(gee_req_ctx(req), calls, MANY, &options, &answer);
+    gee_string(req, rc < 0 ? 502 : 200, "replica %d after %d ms\n", rc, answer);
+}
+
 /* One is down and one answers, at the same moment. */
 static void one_down(gee_req *req) {
     static const uint64_t ms[] = {0, 10};
@@ -45,6 +59,7 @@ static void one_down(gee_req *req) {
 static void routes(gee_group *r) {
     gee_GET(r, "/hedge/:n", hedge);
     gee_GET(r, "/one-down", one_down);
+    gee_GET(r, "/many", many);
 }
 
 /* How many of CALLS calls are answered, within a minute each. */
@@ -73,7 +88,6 @@ static int left_by(gee_ctx *ctx, int port, const char *target) {
 
 static void send_no_receiver(gee_ctx *ctx, t_conn *c, int port) {
     char parked[128];
-    (void)c;
     int two = left_by(ctx, port, "/hedge/2"), three = left_by(ctx, port, "/hedge/3"),
         five = left_by(ctx, port, "/hedge/5"), leaked = t_leaked();
     int lost = CALLS - answered(ctx, port, "/one-down");
@@ -82,6 +96,12 @@ static void send_no_receiver(gee_ctx *ctx, t_conn *c, int port) {
             "send-no-receiver: %d hedged calls leave tasks behind: of two %d, of three %d, of five "
             "%d; of these %d are found leaked; %d good answers get lost (parked: %s)",
             CALLS, two, three, five, leaked, lost, t_parked("hedge", parked, sizeof(parked)));
+    int64_t before = t_tasks();
+    T_EQ(t_get(ctx, c, "/many"), 200);
+    gee_sleep(ctx, 60 * 1000);
+    if (t_tasks() > before)
+        T_FAIL("send-no-receiver: a hedged call of %d leaves %d tasks behind (parked: %s)", MANY,
+               (int)(t_tasks() - before), t_parked("hedge", parked, sizeof(parked)));
 }
 
 static void test_send_no_receiver(void **state) {

@@ -18,6 +18,12 @@ static void hello(gee_req *req) {
     gee_string(req, 200, "hello\n");
 }
 
+/* It ends what it has begun, whether its client is there or not. */
+static void stubborn(gee_req *req) {
+    gee_sleep(NULL, 100);
+    gee_string(req, 200, "done\n");
+}
+
 /* The most tasks of a request that are there when all that stands behind this has returned. */
 static atomic_int at_its_end;
 
@@ -27,17 +33,19 @@ static void outer(gee_req *req) {
     int more = (int)(t_tasks() - before);
     if (more > atomic_load(&at_its_end))
         atomic_store(&at_its_end, more);
+    if (more > 0)
+        gee_sleep(NULL, 1); /* whoever is still there may look at the request until then */
 }
 
 static void routes(gee_group *r) {
     gee_use(r, outer, NULL);
     gee_use_slow_log(r, &(gee_slow_log_options){.after_ms = 2000, .every_ms = 5000});
     gee_GET(r, "/hello", hello);
+    gee_GET(r, "/stubborn", stubborn);
 }
 
 static void handler_spawns_forever(gee_ctx *ctx, t_conn *c, int port) {
     char stays[32], parked[128];
-    (void)port;
     atomic_store(&at_its_end, 0);
     int64_t baseline = t_tasks();
     for (int i = 0; i < REQUESTS; i++)
@@ -51,6 +59,15 @@ static void handler_spawns_forever(gee_ctx *ctx, t_conn *c, int port) {
             "handler-spawns-forever: when the chain of a request has returned %d task of its own "
             "is there, and %d requests leave %d tasks, which stay %s (parked: %s)",
             atomic_load(&at_its_end), REQUESTS, left, stays, parked);
+    t_conn *d = t_dial(port, 0);
+    t_puts(ctx, d, "GET /stubborn HTTP/1.1\r\nHost: t\r\n\r\n");
+    gee_sleep(ctx, 1);
+    t_close(ctx, d);
+    gee_sleep(ctx, 200);
+    if (atomic_load(&at_its_end) > 0)
+        T_FAIL("handler-spawns-forever: when the client has left, and then the chain of its "
+               "request has returned, %d task of its own is there",
+               atomic_load(&at_its_end));
 }
 
 static void test_handler_spawns_forever(void **state) {

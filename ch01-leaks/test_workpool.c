@@ -55,8 +55,16 @@ static int shut_down(gee_ctx *ctx, uint64_t tick_ms, int jobs, struct outcome *o
     return 0;
 }
 
+/* A tenth that is not whole has its thousandths: 10 ms too long are not 0.0 s. */
+static const char *in_seconds(double s, char *buf, size_t size) {
+    int64_t ms = (int64_t)(s * 1000 + 0.5);
+    snprintf(buf, size, ms % 100 ? "%.3f s" : "%.1f s", s);
+    return buf;
+}
+
 static void wait_no_exit(gee_ctx *ctx, void *arg) {
     struct outcome idle, ticking, busy;
+    char a[32], b[32], d[32];
     (void)arg;
     T_RC(shut_down(ctx, 0, 0, &idle), 0);
     T_RC(shut_down(ctx, TICK_MS, 0, &ticking), 0);
@@ -64,11 +72,12 @@ static void wait_no_exit(gee_ctx *ctx, void *arg) {
     bool right = idle.seconds == 0 && ticking.seconds == 0 && busy.finished == JOBS &&
                  idle.tasks + ticking.tasks + busy.tasks == 0;
     if (!right)
-        T_FAIL("wait-no-exit: shutdowns within %d s: of an idle pool %.1f s, %d tasks are left; "
-               "with a tick every %d s %.1f s, %d are left; with %d jobs %.1f s, %d are left, and "
+        T_FAIL("wait-no-exit: shutdowns within %d s: of an idle pool %s, %d tasks are left; "
+               "with a tick every %d s %s, %d are left; with %d jobs %s, %d are left, and "
                "%d jobs were finished (parked: %s)",
-               LIMIT_MS / 1000, idle.seconds, idle.tasks, TICK_MS / 1000, ticking.seconds,
-               ticking.tasks, JOBS, busy.seconds, busy.tasks, busy.finished, idle.parked);
+               LIMIT_MS / 1000, in_seconds(idle.seconds, a, sizeof(a)), idle.tasks, TICK_MS / 1000,
+               in_seconds(ticking.seconds, b, sizeof(b)), ticking.tasks, JOBS,
+               in_seconds(busy.seconds, d, sizeof(d)), busy.tasks, busy.finished, idle.parked);
 }
 
 static void test_wait_no_exit(void **state) {

@@ -1,7 +1,7 @@
 /*
- * Groups: a prefix and its middlewares. A group begins with those of its parent. The chain
- * of a route is put together when the route is registered, from the root group down; a
- * request only walks it.
+ * Groups: a prefix and its middlewares. Each that is used around a route, in its group or in one of
+ * the groups around that, runs once, also if it is used later than a group inside was made; the
+ * chain of a route is put together when the route is registered, and a request only walks it.
  */
 #include "web/web.h"
 #include <stdio.h>

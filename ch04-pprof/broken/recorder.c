@@ -1,6 +1,6 @@
 /*
- * BROKEN: what a worker records is all kept. The array grows whenever it is full, and a recording
- * that nobody ends, or one under load, ends the process.
+ * The recorder of one worker: a probe that writes down what its tasks do, until it is stopped. What
+ * it promises, of memory and of what is in it, stands in trace/recorder.h.
  */
 #include "trace/recorder.h"
 #include "trace/names.h"

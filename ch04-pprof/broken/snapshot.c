@@ -1,6 +1,6 @@
 /*
- * BROKEN: a snapshot is what there is at this moment. It has no time: what has come and gone since
- * the last one is in neither, and what is parked has no age.
+ * The snapshot: tasks by the path of their creation, of all workers. Each worker puts its own rows
+ * together, and then they are added up. What a row says stands in gee/debug.h.
  */
 #include "base/count.h"
 #include "base/tools.h"

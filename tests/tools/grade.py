@@ -2,13 +2,14 @@
 
 All cases are checked once more; then exercise/grade.json and exercise/grade.html hold, for each,
 the verdict, hints that were shown, the time at it, and what was changed; and the answers that were
-written to the chapter's questions, for a person to read. Nothing leaves the machine.
+written to the chapter's questions, for a person to read. Hints and checks behind a repair do not
+count. What an earlier grade has written is kept beside it, by its time. Nothing leaves the machine.
 """
 
-import getpass
 import html
 import json
 import subprocess
+import sys
 import time
 
 import manifest
@@ -88,8 +89,25 @@ def page(g):
     return "\n".join(out) + "\n"
 
 
+def who(args):
+    if args.name:
+        return args.name
+    if sys.stdin.isatty():
+        name = input("Whose is it? ").strip()
+        if name:
+            return name
+    raise manifest.ManifestError('whose is it? NAME="Ann Example"')
+
+
+def keep_earlier(where):
+    for path in (where / "grade.json", where / "grade.html"):
+        if path.exists():
+            when = time.strftime("%Y%m%d-%H%M%S", time.localtime(path.stat().st_mtime))
+            path.rename(path.with_name(f"grade.{when}{path.suffix}"))
+
+
 def run(args, chapters):
-    name = args.name or getpass.getuser()
+    name = who(args)
     for chapter in chapters:
         where = args.root / chapter / "exercise"
         if not where.is_dir():
@@ -97,6 +115,7 @@ def run(args, chapters):
             continue
         print(f"{chapter}: checking ...", flush=True)
         g = result(args, chapter, name)
+        keep_earlier(where)
         (where / "grade.json").write_text(json.dumps(g, indent=1, ensure_ascii=False) + "\n")
         (where / "grade.html").write_text(page(g))
         print(f"{chapter}: {g['repaired']} of {g['cases']} repaired, {g['hints']} hints, "

@@ -26,6 +26,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -334,8 +335,28 @@ def serve(args):
     target = f"build/{args.flavour}/{chapter}/server.{variant}"
     if not make(args, [target]):
         return 1
-    os.chdir(args.root)
+    check_port(f"make serve-{args.side}")
+    become(args.root, target)
+
+
+def become(root, target):
+    """The server keeps our pid, and whoever wants to look at it from outside needs that."""
+    print(f"pid {os.getpid()}", flush=True)
+    os.chdir(root)
     os.execv(target, [target])
+
+
+def check_port(command):
+    """The server would say no more than that the address is in use."""
+    port = os.environ.get("PORT", "8080")
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", int(port)))
+        except ValueError:
+            return  # the server has a word for that
+        except OSError:
+            raise ManifestError(f"port {port} is in use: PORT=8081 {command} …, or 0 for any") from None
 
 
 def parse(argv):

@@ -49,13 +49,19 @@ found anew in each run, so nothing drifts.
 
 In a chapter in which a case has `race`, all have it.
 
+In a pack of the workshop what a learner should not read by accident is one key, `sealed`: the
+signatures, the decoys and why they are wrong, `common` of the tests of `work` (seal()).
+
 A manifest with a key too many, one too few, or a file that is not there is an
 error: a lesson that is half described is not a lesson.
 """
 
+import base64
 import configparser
+import json
 import pathlib
 import re
+import zlib
 from dataclasses import dataclass, field
 
 KEYS = {"unit", "test", "symptom", "signature", "decoys", "seconds", "lines", "common", "kind", "sites", "work", "program"}
@@ -196,8 +202,19 @@ def _program(root, where, chapter, test):
     return found[0].stem
 
 
+def seal(value):
+    """Against reading by accident, not by intent."""
+    return base64.b64encode(zlib.compress(json.dumps(value).encode())).decode()
+
+
+def unseal(text):
+    return json.loads(zlib.decompress(base64.b64decode(text)))
+
+
 def _case(root, chapter, name, section):
     where = f"{chapter}/cases.ini [{name}]"
+    if "sealed" in section and is_pack(root):
+        section |= unseal(section.pop("sealed"))
     decoys = section.get("decoys", "").split()
     needed = REQUIRED | {f"{d}.{k}" for d in decoys for k in ("signature", "why")}
     known = KEYS | needed | {f"fn.{t}" for t in TOOLS} | {f"{d}.sites" for d in decoys}

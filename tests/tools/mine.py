@@ -5,10 +5,13 @@ is, and the case's tests are run over it. What comes of it is one of
 
     STILL BROKEN      a test fails; what it saw is the symptom, or what has become of it
     KNOWN WRONG FIX   the first test fails in the way that a decoy does (cases.ini)
-    NO LONGER WORKS   they pass, and a test of common that says what the unit is for does not
+    NOT YET           they pass, and a test of common that says what the unit is for does not; nor did
+                      it over the unit as it was given (`common` of the manifest)
+    NO LONGER WORKS   the same, of a test that passed over the unit as it was given
     SLOWER            these pass too, and take more virtual time, or more turns of tasks, than over
                       the final unit. Both are the same in every run (tests/lib/t.h)
     REPAIRED
+    NOT CLEAN         the same, and a tool that was asked has something to report
     DOES NOT BUILD    with what the compiler said
     NOT STARTED       there is no exercise
 
@@ -17,6 +20,7 @@ Serving nothing is caught by the fourth, one lock around everything by the fifth
 
 import concurrent.futures
 import filecmp
+import hashlib
 import os
 import re
 import signal
@@ -26,6 +30,7 @@ import lesson
 import race
 
 BROKEN, WRONG, NO_WORK, SLOWER = "STILL BROKEN", "KNOWN WRONG FIX", "NO LONGER WORKS", "SLOWER"
+NOT_YET, UNCLEAN = "NOT YET", "NOT CLEAN"
 REPAIRED, NO_BUILD, NOT_STARTED = "REPAIRED", "DOES NOT BUILD", "NOT STARTED"
 
 # How much more than the final unit, in each simulation. Of virtual time nearly nothing: there
@@ -55,6 +60,7 @@ class Verdict:
     detail: list = field(default_factory=list)  # lines: the compiler's, or what a crash left
     seconds: float = 0.0
     untouched: bool = False
+    digest: str = ""   # of the exercise that was judged
 
 
 def exercise(args, case):
@@ -63,6 +69,26 @@ def exercise(args, case):
 
 def original(args, case):
     return args.root / case.chapter / "broken" / case.unit_name
+
+
+def digest(args, case):
+    try:
+        return hashlib.sha256(exercise(args, case).read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
+
+
+def contract(args, case):
+    """The header that says what the unit promises: the one that declares most of what it defines."""
+    text = original(args, case).read_text()
+    names = set(re.findall(r"^(?!static)\w[\w *]*?\b(gee_\w+?)(?:_at)?\(", text, re.M))
+    def declared(path):
+        header = path.read_text()
+        return sum(re.search(rf"^\w.*\b{n}(_at)?\(", header, re.M) is not None for n in names)
+    headers = [*sorted(args.root.glob("common/include/gee/*.h")), *sorted(args.root.glob("common/src/*/*.h"))]
+    own = [p for p in headers if p.stem == stem(case)]
+    best = own[0] if own else max(headers, key=declared, default=None)
+    return str(best.relative_to(args.root)) if best and (own or declared(best)) else ""
 
 
 def stem(case):
@@ -74,9 +100,9 @@ def stem(case):
 NOT_WORDS = re.compile(r"gee: |  task |figures: |census: |\s*$|   +")
 
 
-def message(case, out):
-    """What the test that failed saw, in its words; without the name of the case in front."""
-    found = re.search(r"^\[ RUN      \] \w+\n((?:(?!^\[ RUN).*\n)*?)\[  ERROR   \] --- (.*)", out, re.M)
+def message(case, out, test=r"\w+"):
+    """What the (first) test that failed saw, in its words; without the name of the case in front."""
+    found = re.search(rf"^\[ RUN      \] {test}\n((?:(?!^\[ RUN).*\n)*?)\[  ERROR   \] --- (.*)", out, re.M)
     if not found:
         return ""
     lines = [l for l in found[1].splitlines() if not NOT_WORDS.match(l)]
@@ -84,6 +110,8 @@ def message(case, out):
     if not found[2].startswith("[   LINE"):
         lines = [found[2]]
     said = own[-1] if own else " ".join(lines)[:300]
+    said = re.sub(r" \(parked: nowhere\)", "", said)
+    said = re.sub(r"\b0 tasks, which stay 0\.0 s", "0 tasks", said)
     return re.sub(rf"^{re.escape(case.name)}(?: ([^:]*))?: ", lambda m: f"({m[1]}) " if m[1] else "",
                   said)
 
@@ -109,8 +137,7 @@ def judge(case, number, code, out):
     words = message(case, out)
     if not words or lesson.SIGNAL.search(out) or code is None or code < 0:
         return Verdict(case, BROKEN, f"{test}: {other}", detail=tail(out))
-    return Verdict(case, BROKEN, words, "it fails in another way than at first; no repair that we "
-                   "know of does just this")
+    return Verdict(case, BROKEN, words)
 
 
 def tail(out, n=15):
@@ -182,6 +209,27 @@ def slower(mine, final):
     return ""
 
 
+def judge_failed_work(args, case, program, code, out):
+    """NOT YET if each test that fails did so over the unit as it was given."""
+    failed = list(dict.fromkeys(lesson.FAILED.findall(out)))
+    where = f"What it has to do stands in {contract(args, case)}"
+    if not failed or code is None:
+        saw = "no end within 60 s" if code is None else message(case, out) or f"exit code {code}"
+        return Verdict(case, NO_WORK, f"{program}: {saw}", f"over the unit as it was given it ends well. {where}",
+                       tail(out))
+    own = [t for t in failed if f"{program}:{t}" not in case.common]
+    test = (own or failed)[0]
+    words = f"{test} of {program} fails, and its check says: {checked(case, out, test)}"
+    if own:
+        return Verdict(case, NO_WORK, words, f"over the unit as it was given it passes. {where}")
+    return Verdict(case, NOT_YET, words, "over the unit as it was given it fails as well (there, "
+                   f"{case.common[f'{program}:{test}']}): so this is not your doing, and yours to do. {where}")
+
+
+def checked(case, out, test):
+    return re.sub(r" \(-?\d+\)$", "", message(case, out, test)) or "nothing"
+
+
 def judge_work(args, case):
     """None if it does its work at no more than what that may cost."""
     build_dir = args.root / "build" / args.flavour
@@ -192,12 +240,7 @@ def judge_work(args, case):
             (code, out, _), (_, final, _) = pool.map(
                 run, (f"{case.chapter}/work/{program}.{stem(case)}", f"tests/common/{program}"))
         if code != 0:
-            failed = lesson.FAILED.findall(out)
-            words = message(case, out) or ("no end within 60 s" if code is None
-                                           else f"exit code {code}")
-            return Verdict(case, NO_WORK, f"{failed[0] if failed else program}: {words}",
-                           f"{program} is about what {case.unit_name} is for, and it passes over the "
-                           "original", tail(out) if not failed else [])
+            return judge_failed_work(args, case, program, code, out)
         more = slower(figures(out), figures(final))
         if more:
             return Verdict(case, SLOWER, more, "the defect is gone, and those who have nothing to "
@@ -233,6 +276,7 @@ def built_and_judged(args, cases, targets_of, judge_one, pool):
 def check(args, cases):
     """The Verdicts of these, in order."""
     here = [c for c in cases if exercise(args, c).is_file()]
+    digests = {c.name: digest(args, c) for c in here}
     with concurrent.futures.ThreadPoolExecutor(args.jobs or os.cpu_count()) as pool:
         found = built_and_judged(args, here, tests_of, judge_tests, pool)
         found |= built_and_judged(args, [c for c in here if c.work and c.name not in found], work_of,
@@ -241,6 +285,7 @@ def check(args, cases):
     for v in verdicts:
         v.untouched = v.case in here and filecmp.cmp(exercise(args, v.case), original(args, v.case),
                                                      False)
+        v.digest = digests.get(v.case.name, "")
     return verdicts
 
 

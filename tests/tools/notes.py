@@ -10,6 +10,8 @@ import json
 import re
 import time
 
+import manifest
+
 HINTS = 3
 AWAY_S = 15 * 60  # who does nothing for longer than that is not at it
 PLACEHOLDER = "(your answer)"
@@ -33,7 +35,9 @@ def items(text):
 
 
 def hints(root, case):
-    path = root / case.chapter / "hints.md"
+    sealed, path = (root / case.chapter / f"hints.{kind}" for kind in ("sealed", "md"))
+    if sealed.is_file():
+        return manifest.unseal(sealed.read_text())[case.name]
     text = path.read_text() if path.is_file() else ""
     return items(sections(text).get(case.name, ""))
 
@@ -99,8 +103,14 @@ class Progress:
             self.path.rename(self.path.with_suffix(".damaged"))
 
     def of(self, name):
-        return {"verdict": "", "hints": 0, "checks": 0, "seconds": 0, "revealed": False,
+        return {"verdict": "", "digest": "", "hints": 0, "checks": 0, "seconds": 0, "revealed": False,
                 "repaired_s": None, **self.cases.get(name, {})}
+
+    def begin(self):
+        """The time until the first check is spent on reading, and counts."""
+        if self.last_s is None:
+            self.last_s = time.time()
+        self.save()
 
     def note(self, name, **news):
         """Something was done about that case, and it is what was done since the last thing was."""

@@ -4,7 +4,7 @@
   pack.py CH [--out FILE.tar.xz | --into DIR] [--flavours debug,tsan,...]
 
 In a pack are the broken units, the lesson without what it says of cause and repair, the hints, the
-chapter's server, the framework's headers, and of its sources those that no case of this chapter or
+chapter's server, the framework's headers, the hints (sealed: one at a time), and of its sources those that no case of this chapter or
 of a later one is about. Everything else, the tests too, is there as objects:
 
   build/F/libgee.a          the framework in its final form
@@ -31,6 +31,7 @@ import types
 
 import lesson
 import manifest
+import notes
 from manifest import ManifestError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -91,7 +92,8 @@ def for_participants(text, case):
         kept = [s for s in subs if s.split("\n", 1)[0][4:] in TOLD]
         if kept:
             parts.append(top + "".join(kept))
-    told = re.sub(r"\[([^\]]*)\]\((?!#|broken/|\.\./README)[^)]*\)", r"\1", "".join(parts))
+    told = re.sub(r"\[([^\]]*)\]\((?!#|broken/|lifecycle\.md|\.\./README)[^)]*\)", r"\1", "".join(parts))
+    told = re.sub(r"\s+\(`\w+\.c` [^()]*\)", "", told)  # a test, which is there as an object only
     told = re.sub(r"ch\d\d-races/(tsan|helgrind|drd)\.sh", r"make check-mine TOOL=\1", told)
     return told.replace("make check-broken", "make check-mine")
 
@@ -106,14 +108,16 @@ def guide(text, chapter, case):
 
 def cases_ini(cases):
     """What checking needs of the manifest."""
-    out = ["# The cases of this workshop. What a test says of each wrong repair is here too."]
+    out = ["# The cases of this workshop. What would tell the repairs that are wrong is sealed."]
     for c in cases:
+        sealed = {"signature": "\n".join(c.signatures), "decoys": " ".join(d.name for d in c.decoys),
+                  "common": "\n".join(f"{t}: {why}" for t, why in c.common.items()
+                                      if t.split(":")[0] in c.work)}
+        for d in c.decoys:
+            sealed |= {f"{d.name}.signature": d.signature, f"{d.name}.why": d.why}
         lines = {"unit": c.unit, "test": " ".join(c.tests), "program": c.program,
                  "work": " ".join(c.work), "symptom": c.symptom, "seconds": str(c.seconds),
-                 "signature": "".join(f"\n    {s}" for s in c.signatures),
-                 "decoys": " ".join(d.name for d in c.decoys)}
-        for d in c.decoys:
-            lines |= {f"{d.name}.signature": d.signature, f"{d.name}.why": d.why}
+                 "sealed": manifest.seal(sealed)}
         out += ["", f"[{c.name}]", *(f"{k} = {v}" for k, v in lines.items())]
     return "\n".join(out) + "\n"
 
@@ -137,13 +141,15 @@ def sources(root, into, chapter):
     hidden = withheld(root, chapter)
     cases = manifest.load(root, chapter)
     copy(root, into, [p for p in tracked if p not in hidden and (
-        re.match(r"common/(include|src|gdb)/|docs/(cheatsheet|glossary)", p) or
-        re.match(rf"{chapter}/(broken/|server\.c|chapter\.mk|hints\.md|[\w-]+\.svg)", p) or
+        re.match(r"common/(include|src|gdb)/|docs/(cheatsheet|glossary|architecture|http)\.", p) or
+        re.match(rf"{chapter}/(broken/|server\.c|chapter\.mk|lifecycle\.md|[\w-]+\.svg)", p) or
         (re.match(rf"{chapter}/[\w-]+\.sh", p) and not cases[0].race))])
     copy(root, into, [f"tests/tools/{t}" for t in TOOLS])
     copy(root, into, ["LICENSE"])
     shutil.copy2(root / "tests/tools/pack.mk", into / "Makefile")
     (into / chapter / "cases.ini").write_text(cases_ini(cases))
+    (into / chapter / "hints.sealed").write_text(
+        manifest.seal({c.name: notes.hints(root, c) for c in cases}) + "\n")
     readme = (root / chapter / "README.md").read_text()
     (into / chapter / "README.md").write_text(for_participants(readme, cases[0].name))
     (into / "README.md").write_text(guide((root / "docs/workshop.md").read_text(), chapter,

@@ -37,6 +37,10 @@ need() {
 build() {
     flavour=$1
     shift
+    if [ -f pack.json ] && [ ! -f "build/$flavour/libgee.a" ]; then
+        echo "$0: this pack has no $flavour build of the framework, which this script needs" >&2
+        exit 77
+    fi
     for target in "$@"; do
         make --no-print-directory -j "$(nproc)" FLAVOUR="$flavour" "build/$flavour/$target" \
             >"$work/build.log" 2>&1 || {

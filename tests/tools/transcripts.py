@@ -5,7 +5,7 @@ A code block in a README that has lines with `$ ` is a transcript: each is run, 
 behind it are its output. `$ make serve-broken CH=01` (or serve-fixed, with CASE=, with
 GEE_WORKERS=2 and the like in front) starts that server on a free port, for the rest of its
 section, in place of the one before; what stands in a section in front of the first server is not
-run. In a block of the kind ```server each line is one that this server has printed.
+run. $PID in a command is the number that this server has printed. In a block of the kind ```server each line is one that this server has printed.
 
 Times, ports, pids, addresses and the ids of tasks differ from run to run, and are not compared;
 a line `...` stands for any lines, and ... in a line for any text. A command whose tool is not
@@ -123,7 +123,7 @@ def run(command, server):
     if "/debug/" in command:
         time.sleep(1.1)  # as long as a person needs to type it: connections linger for a second
     if server:
-        command = re.sub(r"\$\(pgrep [^)]*\)", str(server.process.pid), command)
+        command = re.sub(r"\$PID\b", str(server.process.pid), command)
         command = re.sub(r"localhost([:/])8080", rf"localhost\g<1>{server.port}", command)
     if command.rstrip().endswith("&"):
         subprocess.Popen(["timeout", str(SECONDS), "sh", "-c", command.rstrip()[:-1]], cwd=ROOT,

@@ -162,10 +162,11 @@ class Watch:
     def first(self):
         if self.args.case:
             return next(c for c in self.cases if c.name == self.args.case)
-        return next((c for c in self.cases if not self.done(c)), self.cases[0])
+        changed = [c for c in self.cases if workshop.is_changed(self.args, self.progress, c)]
+        return next((c for c in [*changed, *self.cases] if not self.done(c)), self.cases[0])
 
     def done(self, case):
-        return self.progress.of(case.name)["repaired_s"] is not None
+        return workshop.is_done(self.args, self.progress, case)
 
     def times(self):
         found = {}
@@ -219,9 +220,11 @@ class Watch:
 
     def hint(self):
         have = notes.hints(self.args.root, self.case)
-        shown = min(self.progress.of(self.case.name)["hints"] + 1, len(have))
         self.progress = notes.Progress(self.args.root, self.chapter)
-        self.progress.note(self.case.name, hints=shown)
+        p = self.progress.of(self.case.name)
+        shown = len(have) if p["repaired_s"] else min(p["hints"] + 1, len(have))
+        if not p["repaired_s"]:
+            self.progress.note(self.case.name, hints=shown)
         return [line for i, text in enumerate(have[:shown], 1)
                 for line in workshop.wrap(f"{i}. {text}").splitlines()] or ["    no hints for this case"]
 
@@ -257,7 +260,10 @@ class Watch:
     def mark(self, case):
         here = ">" if case is self.case else " "
         p = self.progress.of(case.name)
-        text = f"{here} {'x' if self.done(case) else ' '} {case.name:<24} {p['verdict'].lower()}"
+        now = self.verdict.kind if self.verdict and case is self.case else p["verdict"]
+        if workshop.is_changed(self.args, self.progress, case):
+            now += ", changed since"
+        text = f"{here} {'x' if self.done(case) else ' '} {case.name:<24} {now.lower()}"
         return paint("32", text) if self.done(case) else text
 
     def page(self):

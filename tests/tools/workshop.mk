@@ -34,5 +34,6 @@ workshop-help:
 	@echo 'make watch CH=01     checks whenever you save; hints, progress; or, by hand:'
 	@echo 'make check-mine CH=01 CASE=sse-disconnect    is it repaired? TOOL=tsan, asan, memcheck, helgrind, drd'
 	@echo '                     asks that tool as well; make serve-mine CH=01: a server over your units'
-	@echo 'make hint CASE=…, reveal CASE=…, reset CASE=…, progress    one hint more; the repair; from the start'
+	@echo 'make hint CASE=…, reset CASE=…, progress    one hint more; from the start; how far you are'
+	$(if $(PACK),,@echo 'make reveal CASE=…     the repair, with its reasons')
 	@echo 'make grade CH=01 NAME=…     verdicts, hints, time and written answers, as a page and as JSON'

@@ -87,12 +87,13 @@ def start(args):
             kept = False
         print(f"  {c.unit_name:<14} {c.name:<24} {'kept as you left it; ' if kept else ''}{c.symptom}")
     new = notes.write_questions(args.root, chapter)
-    notes.Progress(args.root, chapter).save()
+    notes.Progress(args.root, chapter).begin()
     ch, first = number(chapter), cases[0]
     answers = f"{chapter}/exercise/answers/"
     print(f"\n{'Room for your answers to the questions: ' + answers if new else 'Your answers: ' + answers}")
     print(textwrap.dedent(f"""
-        Read {chapter}/README.md, then open {chapter}/exercise/{first.unit_name} and
+        Read {chapter}/README.md; then what the first unit promises, {mine.contract(args, first)},
+        and the unit, {chapter}/exercise/{first.unit_name}. Repair it there, and
           make check-mine CH={ch} CASE={first.name}
         or leave it to this one, which checks whenever you save:
           make watch CH={ch}"""))
@@ -110,7 +111,7 @@ def put_back(args, case):
         shutil.copyfile(path, kept)
     path.parent.mkdir(exist_ok=True)
     shutil.copyfile(mine.original(args, case), path)
-    notes.Progress(args.root, case.chapter).note(case.name, verdict="", repaired_s=None)
+    notes.Progress(args.root, case.chapter).note(case.name, verdict="", digest="", repaired_s=None)
     return f"kept: {kept.relative_to(args.root)}" if kept else ""
 
 
@@ -140,7 +141,7 @@ def say(args, v):
     if v.kind == mine.NOT_STARTED:
         lines.append(f"    make start CH={number(c.chapter)}")
     elif v.untouched:
-        lines.append("    It is still as it was at the start.")
+        lines.append(f"    It is still as it was at the start. What it promises: {mine.contract(args, c)}")
     return lines
 
 
@@ -152,23 +153,33 @@ def note(args, v):
     was = progress.of(v.case.name)
     if v.untouched and not was["checks"]:
         return
+    if v.kind == mine.REPAIRED == was["verdict"]:
+        progress.note(v.case.name, digest=v.digest)  # what is asked behind the repair is not counted
+        return
     since = was["repaired_s"] or time.time() if v.kind == mine.REPAIRED else None
-    progress.note(v.case.name, verdict=v.kind, checks=was["checks"] + 1, repaired_s=since)
+    progress.note(v.case.name, verdict=v.kind, digest=v.digest, checks=was["checks"] + 1,
+                  repaired_s=since)
 
 
-def say_tool(args, tool, case):
-    said = mine.ask_tool(args, tool, case)
+def with_tool(v, tool, said):
+    """What a tool reports of a repair is part of the verdict."""
+    if v.kind != mine.REPAIRED or not (isinstance(said, str) or any(lines for _, lines, _ in said)):
+        return v
+    return mine.Verdict(v.case, mine.UNCLEAN, f"the tests pass, and {tool} has something to report over them",
+                        untouched=v.untouched, digest=v.digest)
+
+
+def say_tool(tool, said):
     if isinstance(said, str):
         print(wrap(f"{tool}: it does not build for it:"))
         print(textwrap.indent(said, "     | "))
-        return False
+        return
     for test, lines, whole in said:
         print(f"    {tool}, {test}: {f'all of it is in {whole}' if lines else 'nothing to report'}")
         for line in lines[:40]:
             print("     | " + line)
         if len(lines) > 40:
             print(f"     | ... and {len(lines) - 40} lines more")
-    return not any(lines for _, lines, _ in said)
 
 
 def begin(args, chapter):
@@ -180,18 +191,23 @@ def begin(args, chapter):
 
 def check(args):
     cases = manifest.select(args.root, args.chapter, args.case)
+    if args.tool and args.tool not in mine.TOOLS:
+        raise ManifestError(f"TOOL={args.tool}: it is one of {', '.join(sorted(mine.TOOLS))}")
     if args.tool and shutil.which(mine.NEEDS.get(args.tool, "valgrind")) is None:
         raise ManifestError(f"TOOL={args.tool}: {mine.NEEDS.get(args.tool, 'valgrind')} is not installed")
     for chapter in sorted({c.chapter for c in cases}) if args.chapter or args.case else []:
         begin(args, chapter)
     good = 0
     for v in mine.check(args, cases):
+        said = None
+        if args.tool and v.kind not in (mine.NO_BUILD, mine.NOT_STARTED):
+            said = mine.ask_tool(args, args.tool, v.case)
+            v = with_tool(v, args.tool, said)
         print("\n".join(say(args, v)), flush=True)
         note(args, v)
-        ok = v.kind == mine.REPAIRED
-        if args.tool and v.kind not in (mine.NO_BUILD, mine.NOT_STARTED):
-            ok = say_tool(args, args.tool, v.case) and ok
-        good += ok
+        if said is not None:
+            say_tool(args.tool, said)
+        good += v.kind == mine.REPAIRED
     print(f"\n{good} of {len(cases)} repaired", flush=True)
     if good < len(cases) and len(cases) == 1:
         c = cases[0]
@@ -210,8 +226,8 @@ def serve(args):
     target = f"build/{args.flavour}/{chapter}/server.{variant}"
     if not lesson.make(args, [target]):
         return 1
-    os.chdir(args.root)
-    os.execv(target, [target])
+    lesson.check_port("make serve-mine")
+    lesson.become(args.root, target)
 
 
 # --- hints, and the repair ---
@@ -220,15 +236,21 @@ def hint(args):
     case = case_of(args)
     have = notes.hints(args.root, case)
     progress = notes.Progress(args.root, case.chapter)
-    shown = min(progress.of(case.name)["hints"] + 1, len(have))
+    repaired = progress.of(case.name)["repaired_s"] is not None
+    shown = len(have) if repaired else min(progress.of(case.name)["hints"] + 1, len(have))
     for i, text in enumerate(have[:shown], 1):
         print(f"{i} of {len(have)}:")
         print(wrap(text))
     if not have:
         print("there are no hints for this case")
         return 1
+    if repaired:
+        print("It is repaired: these are not counted any more.")
+        return 0
     progress.note(case.name, hints=shown)
-    if shown == len(have):
+    if shown == len(have) and manifest.is_pack(args.root):
+        print("That is all; what is left is who gave you this pack.")
+    elif shown == len(have):
         print(f"That is all; what is left is: make reveal CH={number(case.chapter)} CASE={case.name}")
     return 0
 
@@ -252,23 +274,37 @@ def reveal(args):
     return 0
 
 
+def is_changed(args, progress, case):
+    """Was it saved behind its last verdict?"""
+    kept = progress.of(case.name)["digest"]
+    return bool(kept) and kept != mine.digest(args, case)
+
+
+def is_done(args, progress, case):
+    return progress.of(case.name)["repaired_s"] is not None and not is_changed(args, progress, case)
+
+
 def progress_lines(args, chapter):
     cases, progress = manifest.load(args.root, chapter), notes.Progress(args.root, chapter)
-    done = sum(progress.of(c.name)["repaired_s"] is not None for c in cases)
+    repaired = [c.name for c in cases if is_done(args, progress, c)]
+    done = len(repaired)
     yield f"{chapter}: {done} of {len(cases)} repaired  [{'#' * done}{'.' * (len(cases) - done)}]"
     for c in cases:
         p = progress.of(c.name)
         verdict = p["verdict"] or ("" if mine.exercise(args, c).exists() else mine.NOT_STARTED)
-        extra = [f"{p['hints']} hint{'s' * (p['hints'] != 1)}"] if p["hints"] else []
+        extra = ["changed since: check it"] if is_changed(args, progress, c) else []
+        extra += [f"{p['hints']} hint{'s' * (p['hints'] != 1)}"] if p["hints"] else []
         extra += ["revealed"] if p["revealed"] else []
         extra += [f"{p['seconds'] / 60:.0f} min"] if p["seconds"] >= 30 else []
-        yield (f"  {'x' if p['repaired_s'] else ' '} {c.name:<24} {verdict.lower():<16} "
+        yield (f"  {'x' if c.name in repaired else ' '} {c.name:<24} {verdict.lower():<16} "
                f"{', '.join(extra)}").rstrip()
 
 
 def progress(args):
     for chapter in manifest.pick_chapters(args.root, args.chapter):
         print("\n".join(progress_lines(args, chapter)))
+        if not list((args.root / chapter / "exercise").glob("*.c")):
+            print(f"  make start CH={number(chapter)}")
     return 0
 
 
@@ -299,7 +335,7 @@ def parse(argv):
         s.add_argument("--root", type=pathlib.Path, default=ROOT)
         s.add_argument("--jobs", type=int, default=os.cpu_count())
         if name == "check":
-            s.add_argument("--tool", choices=sorted(mine.TOOLS))
+            s.add_argument("--tool")
         if name == "reveal":
             s.add_argument("--yes", action="store_true")
         if name == "grade":
