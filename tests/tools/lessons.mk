@@ -32,8 +32,8 @@ UNITS_LIST := $(B)/units
 look:
 $(UNITS_LIST): look
 	@mkdir -p $(@D)
-	@echo '$(sort $(wildcard $(CHAPTERS:%=%/broken/*.c)))' >$@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@new=$@.$$$$; echo '$(sort $(wildcard $(CHAPTERS:%=%/broken/*.c)))' >$$new; \
+	if cmp -s $$new $@; then rm $$new; else mv $$new $@; fi
 
 # The state Sk has the broken units of the chapters from k + 1 on.
 STATES    = $(patsubst %,S%,0 $(foreach c,$(CHAPTERS),$(call number,$(c))))
