@@ -348,6 +348,10 @@ PARTS = {
 }
 
 
+# Only by name: the last state of the staircase is all of common in this flavour.
+BY_NAME = ("debug",)
+
+
 def main(argv):
     if argv == ["--list"]:
         print(" ".join(PARTS))
@@ -358,7 +362,7 @@ def main(argv):
         return 2
     tally = Tally()
     start = time.monotonic()
-    for part in argv or PARTS:
+    for part in argv or [p for p in PARTS if p not in BY_NAME]:
         PARTS[part](tally)
     print(f"\n{time.monotonic() - start:.0f} s")
     if tally.skipped:
