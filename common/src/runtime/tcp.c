@@ -1,4 +1,5 @@
 /* The transport over libuv: TCP, and stream sockets of the Unix domain. */
+#include "base/tools.h"
 #include "runtime/transport.h"
 #include <errno.h>
 #include <linux/sockios.h>
@@ -80,10 +81,13 @@ static ssize_t tcp_try_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
         return rc;
     if (uv_stream_get_write_queue_size(stream(io)) > 0)
         return UV_EAGAIN;
+    /* The loop closes descriptors where TSan does not look: their numbers would race. */
+    gee_tsan_ignore_begin();
     do
         sent = n == 1 ? send(fd, bufs[0].base, bufs[0].len, MSG_NOSIGNAL)
                       : sendmsg(fd, &msg, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
+    gee_tsan_ignore_end();
     if (sent < 0 && errno == ENOBUFS) /* of the kernel's own: it may have some when it says so */
         return UV_EAGAIN;
     return sent < 0 ? uv_translate_sys_error(errno) : sent;
