@@ -9,9 +9,11 @@
 
 /*
  * A request with a short head, and its response's, fits the first block. A browser's head is
- * longer, and has another one or two; but a stream that is parked keeps what it has.
+ * longer, and has another one or two; but a stream that is parked keeps what it has. Under the
+ * tools blocks come from malloc, and are of a size that nothing else has: then what is read too
+ * late is the next request's, and they see it.
  */
-enum { BLOCK = 944 };
+enum { BLOCK = GEE_POOLS ? 944 : 2048 };
 
 struct gee_arena_block {
     struct gee_arena_block *next;
