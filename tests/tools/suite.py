@@ -36,6 +36,8 @@ VALGRIND = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full",
             "--child-silent-after-fork=yes"]
 TSAN = "exitcode=66 halt_on_error=0 second_deadlock_stack=1"
 ASAN = "detect_stack_use_after_return=0 fast_unwind_on_malloc=0"
+# It counts samples of CPU time, and under Valgrind signals come when Valgrind has time for them.
+NOT_UNDER = {"valgrind": ("test_prof_cpu",)}
 TOOK = {}  # program: seconds, in the latest flavour
 COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
@@ -113,6 +115,9 @@ def unit(tally, flavour):
         return
     programs = sorted((ROOT / "build" / flavour / "tests" / "common").glob("test_*"))
     programs = [p for p in programs if p.suffix == ""] + [ROOT / p for p in caseless]
+    for name in NOT_UNDER.get(flavour, ()):
+        programs = [p for p in programs if p.name != name]
+        tally.skip(f"{name}, {flavour}", "it counts samples, and here they come late")
     # What took long in the flavour before goes first, so that nothing is waited for at the end.
     programs.sort(key=lambda p: -TOOK.get(p.name, 0))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 1) as pool:
