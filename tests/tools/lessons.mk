@@ -63,22 +63,20 @@ define link
 endef
 
 # A learner waits for some of these links, others are hundreds; gold takes a third of the time.
-GOLD := $(if $(filter debug,$(FLAVOUR)),$(if $(shell command -v ld.gold),-fuse-ld=gold))
+GOLD := $(if $(shell command -v ld.gold),-fuse-ld=gold)
+$(B)/tests/common/test_% $(CHAPTERS:%=$(B)/%/test_%) $(CHAPTERS:%=$(B)/%/work/test_%): LDFLAGS += $(GOLD)
 
 define state_rules
-$(B)/tests/common/%.$(1): LDFLAGS += $(GOLD)
 $(B)/tests/common/%.$(1): $(B)/tests/common/%.o $(call units_in,$(1)) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
 	$$(link)
 endef
 
 define state_of_chapter_rules
-$(B)/$(1)/test_%.$(2): LDFLAGS += $(GOLD)
 $(B)/$(1)/test_%.$(2): $(B)/$(1)/test_%.o $(call units_in,$(2)) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
 	$$(link)
 endef
 
 define alone_rules
-$(B)/tests/common/%.only-$(1)-$(2): LDFLAGS += $(GOLD)
 $(B)/tests/common/%.only-$(1)-$(2): $(B)/tests/common/%.o $(B)/$(1)/broken/$(2).o $(TESTLIB_OBJS) $(LIB)
 	$$(link)
 endef
@@ -104,13 +102,11 @@ $(B)/$(1)/server.mine-%: $(B)/$(1)/server.o $(B)/$(1)/exercise/%.o $(call units_
 endef
 
 define mine_rules
-$(B)/$(1)/$(2).mine-%: LDFLAGS += $(GOLD)
 $(B)/$(1)/$(2).mine-%: $(B)/$(1)/$(2).o $(B)/$(1)/exercise/%.o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
 	$$(link)
 endef
 
 define work_rules
-$(B)/$(1)/work/$(2).%: LDFLAGS += $(GOLD)
 $(B)/$(1)/work/$(2).%: $(B)/tests/common/$(2).o $(B)/$(1)/exercise/%.o $(TESTLIB_OBJS) $(LIB)
 	$$(link)
 endef
