@@ -311,7 +311,7 @@ PARTS = {
 
     "hunt": Part(NARROW, says("the hunt can be won", "test_hunt.py"), BUILD),
     "transcripts": Part(NARROW, says("what the lessons show of a terminal", "transcripts.py"),
-                        (*BUILD, "tsan")),
+                        (*BUILD, "tsan", "valgrind")),
     "watch": Part(NARROW, says("the workshop's watch, in tmux", "test_watch.py", needs="tmux"), BUILD),
     "gdb": Part(NARROW, says("gdb, live, on a core, at a race", "test_gdb.py", needs="gdb"),
                 (*BUILD, "tsan")),
