@@ -65,10 +65,15 @@ class Running:
         return None if late.is_set() else p.returncode, used.ru_utime + used.ru_stime
 
     def end(self):
-        with self.lock:
-            self.ended = True
-            for pid in self.pids:
-                os.killpg(pid, signal.SIGINT)
+        """The second signal is for who cannot be interrupted."""
+        self.ended = True
+        for signum, seconds in ((signal.SIGINT, 5), (signal.SIGKILL, 5)):
+            with self.lock:
+                for pid in self.pids:
+                    os.killpg(pid, signum)
+            last = time.monotonic() + seconds
+            while self.pids and time.monotonic() < last:
+                time.sleep(0.05)
 
 
 RUNNING = Running()

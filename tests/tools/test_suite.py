@@ -88,20 +88,20 @@ def gone(pid, seconds=10):
 
 
 def ended(check, tmp):
-    """A signal ends the run, and its programs."""
-    pid = tmp / "child"
-    p = subprocess.Popen(python(
-        "import signal, sys; sys.path.insert(0, 'tests/tools'); import lanes\n"
-        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
-        f"cmd = ['sh', '-c', 'echo $$ >{pid}; exec sleep 60']\n"
-        "lanes.run({'one': lanes.Part(1, lambda sheet: sheet.run(cmd, 60))})"), cwd=suite.ROOT,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 20
-    while time.monotonic() < end and not (pid.exists() and pid.read_text().endswith("\n")):
-        time.sleep(0.05)
-    p.send_signal(signal.SIGTERM)
-    check("SIGTERM ends it", p.wait(20) != 0)
-    check("and its programs", gone(int(pid.read_text())))
+    """A signal ends the run, and its programs, also one that takes no notice."""
+    for what, first in (("its programs", ""), ("one that cannot be interrupted", "trap '' INT; ")):
+        pid = tmp / what
+        cmd = ["sh", "-c", first + 'echo $$ >pid; mv pid "$0"; exec sleep 60', str(pid)]
+        p = subprocess.Popen(python(
+            "import signal, sys; sys.path.insert(0, 'tests/tools'); import lanes\n"
+            "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+            f"lanes.run({{'one': lanes.Part(1, lambda sheet: sheet.run({cmd!r}, 60, cwd={str(tmp)!r}))}})"),
+            cwd=suite.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 30
+        while time.monotonic() < end and not pid.exists():
+            time.sleep(0.05)
+        p.send_signal(signal.SIGTERM)
+        check(f"SIGTERM ends it, and {what}", p.wait(30) != 0 and gone(int(pid.read_text())))
 
 
 # --- what is printed ---
