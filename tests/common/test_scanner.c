@@ -222,9 +222,25 @@ static void test_prefix(void **state) {
     }
 }
 
+/* Of every byte, at every place of a word and of the words behind it. */
+static void test_prefix_of_text(void **state) {
+    (void)state;
+    char text[40];
+    memset(text, 'a', sizeof(text));
+    for (size_t at = 0; at < sizeof(text); at++)
+        for (int c = 0; c < 256; c++) {
+            text[at] = (char)c;
+            size_t want = gee_bytes[c] & GEE_TEXT ? sizeof(text) : at;
+            assert_int_equal(gee_prefix(text, sizeof(text), GEE_TEXT), want);
+            assert_int_equal(gee_prefix(text, at + 1, GEE_TEXT), want > at ? at + 1 : at);
+            text[at] = 'a';
+        }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_classes_of_bytes),
     cmocka_unit_test(test_prefix),
+    cmocka_unit_test(test_prefix_of_text),
     cmocka_unit_test(test_a_line_at_once_keeps_to_the_limit),
     cmocka_unit_test(test_lines_at_once_are_the_same_as_bytes),
 };

@@ -197,11 +197,10 @@ static size_t stretch(gee_wire *w, const char *at, size_t n, const gee_limits *l
     return i;
 }
 
-/* "GET /path HTTP/1.1" and CRLF, all there and right: its length; else 0. */
-static size_t request_line(const char *s, size_t n, size_t *target) {
+size_t gee_wire_request_line(const char *s, size_t n, size_t *method, size_t *target) {
     static const char version[] = " HTTP/1.1\r\n";
     const size_t len = sizeof(version) - 1;
-    size_t at = gee_prefix(s, n, GEE_TOKEN);
+    size_t at = *method = gee_prefix(s, n, GEE_TOKEN);
     if (at == 0 || at == n || s[at++] != ' ')
         return 0;
     *target = gee_prefix(s + at, n - at, GEE_VISIBLE);
@@ -210,9 +209,8 @@ static size_t request_line(const char *s, size_t n, size_t *target) {
     return right ? at + len : 0;
 }
 
-/* The same of "name: value"; or of an empty line, which is the end: 2. */
-static size_t field_line(const char *s, size_t n) {
-    size_t at = gee_prefix(s, n, GEE_TOKEN);
+size_t gee_wire_field_line(const char *s, size_t n, size_t *name) {
+    size_t at = *name = gee_prefix(s, n, GEE_TOKEN);
     if (at > 0) {
         if (at == n || s[at++] != ':')
             return 0;
@@ -226,13 +224,13 @@ static size_t field_line(const char *s, size_t n) {
  * once. Any other is left to the states, from its first byte on: only they refuse.
  */
 static size_t whole_line(gee_wire *w, const char *at, size_t n, const gee_limits *limits) {
-    size_t target = 0, len = 0, room = limits->head_bytes - w->total;
+    size_t word, target = 0, len = 0, room = limits->head_bytes - w->total;
     if (n > room)
         n = room;
     if (w->state == START)
-        len = request_line(at, n, &target);
+        len = gee_wire_request_line(at, n, &word, &target);
     else if (w->state == FIELD && !w->trailer)
-        len = field_line(at, n);
+        len = gee_wire_field_line(at, n, &word);
     if (len == 0 || target > limits->uri_bytes)
         return 0;
     w->total += len;
