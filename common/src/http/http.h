@@ -265,8 +265,8 @@ void gee_wire_body(gee_wire *w, bool chunked); /* behind a head, in front of its
  */
 size_t gee_wire_scan(gee_wire *w, const char *data, size_t n, const gee_limits *limits,
                      gee_piece *show);
-/* "GET /path HTTP/1.1" and CRLF, all there and right: its length; else 0. */
-size_t gee_wire_request_line(const char *s, size_t n, size_t *method, size_t *target);
+/* "/path HTTP/1.1" and CRLF, all there and right: its length; else 0. */
+size_t gee_wire_target_line(const char *s, size_t n, size_t *target);
 /* The same of "name: value"; or of an empty line, which is the end: 2. */
 size_t gee_wire_field_line(const char *s, size_t n, size_t *name);
 

@@ -21,21 +21,28 @@ typedef struct piece {
 typedef struct head {
     size_t n; /* bytes, with the empty line */
     const char *method;
-    size_t method_len, target_len;
+    size_t target, target_len;
     bool keep_alive;
     size_t nfields;
     piece fields[FIELDS];
 } head;
 
-static bool take_method(head *h, const char *data) {
-    static const char *const methods[] = {"GET",    "POST",  "HEAD",   "PUT",
-                                          "DELETE", "PATCH", "OPTIONS"};
-    for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
-        if (strlen(methods[i]) == h->method_len && memcmp(data, methods[i], h->method_len) == 0) {
-            h->method = methods[i];
-            return true;
-        }
-    return false;
+/* Its length, with the space behind it; 0: it is one that is seldom used, or none. */
+static size_t take_method(head *h, const char *data, size_t n) {
+#define IF_IT_IS(m)                                                 \
+    if (n >= sizeof(#m) && memcmp(data, #m " ", sizeof(#m)) == 0) { \
+        h->method = llhttp_method_name(HTTP_##m);                   \
+        return sizeof(#m);                                          \
+    }
+    IF_IT_IS(GET)
+    IF_IT_IS(POST)
+    IF_IT_IS(HEAD)
+    IF_IT_IS(PUT)
+    IF_IT_IS(DELETE)
+    IF_IT_IS(PATCH)
+    IF_IT_IS(OPTIONS)
+#undef IF_IT_IS
+    return 0;
 }
 
 #define IS(s, len, literal) GEE_IS_TOKEN(s, len, literal)
@@ -79,9 +86,11 @@ static bool take_head(head *h, const char *data, size_t n, const gee_limits *lim
         n = max;
     h->keep_alive = true;
     h->nfields = 0;
-    h->n = gee_wire_request_line(data, n, &h->method_len, &h->target_len);
-    if (h->n == 0 || h->target_len > limits->uri_bytes || data[h->method_len + 1] != '/' ||
-        !take_method(h, data))
+    h->target = h->n = take_method(h, data, n);
+    if (h->n == 0)
+        return false;
+    h->n += gee_wire_target_line(data + h->n, n - h->n, &h->target_len);
+    if (h->n == h->target || h->target_len > limits->uri_bytes || data[h->target] != '/')
         return false;
     for (;;) {
         size_t at = h->n, len = gee_wire_field_line(data + at, n - at, &name_len);
@@ -107,7 +116,7 @@ static bool fill_in(gee_exchange *x, const char *data, const head *h) {
     x->method = h->method;
     x->minor = 1;
     x->keep_alive = h->keep_alive;
-    x->target = ended(copy + h->method_len + 1, h->target_len);
+    x->target = ended(copy + h->target, h->target_len);
     x->target_len = h->target_len;
     x->fields = (gee_fields){f, h->nfields, h->nfields};
     for (const piece *p = h->fields; p < h->fields + h->nfields; p++)

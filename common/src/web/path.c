@@ -50,40 +50,40 @@ static bool is_dots(const char *s, size_t n) {
     return *s == '.' && (n == 1 || (n == 2 && s[1] == '.'));
 }
 
-/* A segment to `to`, up to a slash or the end; what it was decoded to is not longer. */
-static size_t copy_segment(char *to, const char *at, const char *end, bool *escaped) {
-    size_t n = 0;
-    *escaped = false;
-    for (; at + n < end && at[n] != '/'; n++) {
-        to[n] = at[n];
-        *escaped |= at[n] == '%';
-    }
-    return n;
-}
-
+/*
+ * They are copied as one, with a slash behind the last one as well, and what separates them becomes
+ * what ends them. Only where something is escaped a segment gets shorter, and moves.
+ */
 int gee_path_parse(gee_arena *a, const char *target, gee_path *out) {
     const char *path = path_of(target);
     if (path == NULL)
         return 400;
-    const char *end = strchrnul(path, '?');
-    char *to = gee_arena_alloc(a, (size_t)(end - path) + 1);
-    if (to == NULL)
+    size_t n = (size_t)(strchrnul(path, '?') - path);
+    char *at = gee_arena_alloc(a, n), *to = at, *end = at + n;
+    if (at == NULL)
         return 503;
-    out->segments = to;
+    memcpy(at, path + 1, n - 1);
+    end[-1] = '/';
+    bool escaped = memchr(at, '%', n) != NULL;
+    out->segments = at;
     out->n = 0;
-    for (const char *at = path; at < end; out->n++) {
-        bool escaped;
-        at++; /* the slash */
-        size_t n = copy_segment(to, at, end, &escaped);
-        ssize_t plain = escaped ? gee_unescape(to, n, false) : (ssize_t)n;
-        if (plain < 0)
+    while (at < end) {
+        char *segment = at;
+        while (*at != '/')
+            at++;
+        ssize_t len = at++ - segment;
+        if (escaped && (len = gee_unescape(segment, (size_t)len, false)) < 0)
             return 400;
-        to[plain] = '\0';
-        if (is_dots(to, (size_t)plain))
+        if (escaped)
+            memmove(to, segment, (size_t)len);
+        to[len] = '\0';
+        if (is_dots(to, (size_t)len))
             return 400;
-        out->end = to + plain;
-        to += plain + 1;
-        at += n;
+        if (out->n < GEE_MAX_SEGMENTS)
+            out->len[out->n] = (uint32_t)len;
+        out->n++;
+        out->end = to + len;
+        to += len + 1;
     }
     return out->n > GEE_MAX_SEGMENTS ? 414 : 0;
 }

@@ -22,9 +22,11 @@ typedef struct gee_chain {
 
 typedef struct gee_route_entry {
     struct gee_route_entry *next; /* of the same node: another method */
-    char *method, *pattern;
+    const char *method;           /* as llhttp_method_name has it, at that address */
+    char *pattern;
     struct gee_pair *params; /* names, in the order of the pattern; values are a request's own */
     size_t nparams;
+    bool rest; /* the last of them is the rest of a path */
     gee_chain chain;
 } gee_route_entry;
 
@@ -128,11 +130,14 @@ struct gee_req {
     struct gee_timeout *timeouts; /* around the link that runs, the innermost first */
 };
 
+enum { GEE_MAX_PARAMS = 16, GEE_MAX_SEGMENTS = 64 };
+
 /* path.c: a path as its decoded segments, each zero-terminated, one behind the other. */
 typedef struct gee_path {
     char *segments;
     const char *end; /* the zero of the last one */
     size_t n;
+    uint32_t len[GEE_MAX_SEGMENTS]; /* of the first n */
 } gee_path;
 
 /* 0 or a status: 400 for a bad escape or a dot segment, 503. */
@@ -153,7 +158,6 @@ void gee_route_free(gee_route_entry *r);
 /* Calls fn for each route of the tree, in no order. */
 void gee_router_each(const struct gee_node *tree, void (*fn)(const gee_route_entry *r, void *arg),
                      void *arg);
-enum { GEE_MAX_PARAMS = 16, GEE_MAX_SEGMENTS = 64 };
 
 /* The patterns of those two chains, where they are listed. */
 #define GEE_NO_ROUTE  "(no route)"
