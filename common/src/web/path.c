@@ -50,40 +50,42 @@ static bool is_dots(const char *s, size_t n) {
     return *s == '.' && (n == 1 || (n == 2 && s[1] == '.'));
 }
 
-/*
- * They are copied as one, with a slash behind the last one as well, and what separates them becomes
- * what ends them. Only where something is escaped a segment gets shorter, and moves.
- */
+/* The rest of a segment, which is at `to` as far as it is plain; its end, or NULL: a bad escape. */
+static char *take_escaped(char *to, char *segment, const char **at) {
+    size_t n = strcspn(*at, "/?");
+    memcpy(to, *at, n);
+    *at += n;
+    ssize_t len = gee_unescape(segment, (size_t)(to - segment) + n, false);
+    return len < 0 ? NULL : segment + len;
+}
+
+static const bool stops[256] = {['/'] = true, ['?'] = true, ['%'] = true, ['\0'] = true};
+
+/* Segments are copied one behind the other; where something is escaped one gets shorter. */
 int gee_path_parse(gee_arena *a, const char *target, gee_path *out) {
-    const char *path = path_of(target);
-    if (path == NULL)
-        return 400;
-    size_t n = (size_t)(strchrnul(path, '?') - path);
-    char *at = gee_arena_alloc(a, n), *to = at, *end = at + n;
+    const char *at = path_of(target);
     if (at == NULL)
+        return 400;
+    char *to = gee_arena_alloc(a, strlen(at) + 1);
+    if (to == NULL)
         return 503;
-    memcpy(at, path + 1, n - 1);
-    end[-1] = '/';
-    bool escaped = memchr(at, '%', n) != NULL;
-    out->segments = at;
+    out->segments = to;
     out->n = 0;
-    while (at < end) {
-        char *segment = at;
-        while (*at != '/')
-            at++;
-        ssize_t len = at++ - segment;
-        if (escaped && (len = gee_unescape(segment, (size_t)len, false)) < 0)
+    do {
+        char *segment = to;
+        at++; /* the slash */
+        while (!stops[(uint8_t)*at])
+            *to++ = *at++;
+        if (*at == '%' && (to = take_escaped(to, segment, &at)) == NULL)
             return 400;
-        if (escaped)
-            memmove(to, segment, (size_t)len);
-        to[len] = '\0';
-        if (is_dots(to, (size_t)len))
+        *to = '\0';
+        size_t len = (size_t)(to - segment);
+        if (is_dots(segment, len))
             return 400;
         if (out->n < GEE_MAX_SEGMENTS)
             out->len[out->n] = (uint32_t)len;
         out->n++;
-        out->end = to + len;
-        to += len + 1;
-    }
+        out->end = to++;
+    } while (*at == '/');
     return out->n > GEE_MAX_SEGMENTS ? 414 : 0;
 }

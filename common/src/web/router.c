@@ -10,42 +10,47 @@
 #include <string.h>
 
 typedef struct slot {
-    uint32_t hash, len;
+    uint64_t key;
+    size_t len;
     struct gee_node *node; /* NULL: none */
 } slot;
 
 typedef struct gee_node {
-    slot *table; /* children by hash, open addressing; a power of two */
+    slot *table; /* children by key, open addressing; a power of two */
     size_t nchildren, slots;
     struct gee_node *param, *rest;
     gee_route_entry *routes;
     char segment[]; /* not terminated */
 } gee_node;
 
-static uint64_t mix(uint64_t h, uint64_t word) {
-    h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+static uint64_t mix(uint64_t h) {
+    h *= UINT64_C(0x9e3779b97f4a7c15);
     return h ^ h >> 32;
 }
 
-/* Of all bytes, eight at a time; most segments are no longer. Those of the last word may be in the
- * one before it, too. */
-static uint32_t hash(const char *s, size_t n) {
-    uint64_t h = n, word = 0;
+enum { WORD = sizeof(uint64_t) };
+
+/*
+ * Of up to a word it is these bytes, in some order: two segments of one length that have the same
+ * key are the same. Most are no longer. Of more it is a hash; those of the last word may be in the
+ * one before it, too.
+ */
+static uint64_t key_of(const char *s, size_t n) {
+    uint64_t h = 0, word = 0;
     uint32_t low, high;
-    if (n >= sizeof(word)) {
-        for (size_t i = 0; i < n - sizeof(word); i += sizeof(word)) {
-            memcpy(&word, s + i, sizeof(word));
-            h = mix(h, word);
-        }
-        memcpy(&word, s + n - sizeof(word), sizeof(word));
-    } else if (n >= sizeof(low)) {
+    if (n < sizeof(low)) /* the first, the middle and the last */
+        return n == 0 ? 0 : (uint8_t)s[0] | (uint8_t)s[n / 2] << 8 | (uint8_t)s[n - 1] << 16;
+    if (n < WORD) {
         memcpy(&low, s, sizeof(low));
         memcpy(&high, s + n - sizeof(high), sizeof(high));
-        word = low | (uint64_t)high << 32;
-    } else if (n > 0) {
-        word = (uint8_t)s[0] | (uint32_t)(uint8_t)s[n / 2] << 8 | (uint32_t)(uint8_t)s[n - 1] << 16;
+        return low | (uint64_t)high << 32;
     }
-    return (uint32_t)mix(h, word);
+    for (size_t i = 0; i < n - WORD; i += WORD) {
+        memcpy(&word, s + i, WORD);
+        h = mix(h ^ word);
+    }
+    memcpy(&word, s + n - WORD, WORD);
+    return h ^ word;
 }
 
 gee_node *gee_node_new(const char *segment, size_t len) {
@@ -80,16 +85,17 @@ void gee_node_free(gee_node *n) {
 }
 
 /* Where the child of that segment is, or would be. */
-static slot *slot_of(const gee_node *n, uint32_t h, const char *segment, size_t len) {
-    size_t i = h & (n->slots - 1);
+static slot *slot_of(const gee_node *n, uint64_t key, const char *segment, size_t len) {
+    size_t i = mix(key ^ len) & (n->slots - 1);
     for (slot *at; (at = &n->table[i])->node; i = (i + 1) & (n->slots - 1))
-        if (at->hash == h && at->len == len && memcmp(at->node->segment, segment, len) == 0)
+        if (at->key == key && at->len == len &&
+            (len <= WORD || memcmp(at->node->segment, segment, len) == 0))
             break;
     return &n->table[i];
 }
 
 static gee_node *child_of(const gee_node *n, const char *segment, size_t len) {
-    return slot_of(n, hash(segment, len), segment, len)->node;
+    return slot_of(n, key_of(segment, len), segment, len)->node;
 }
 
 static int grow(gee_node *n) {
@@ -101,18 +107,18 @@ static int grow(gee_node *n) {
     n->slots = slots;
     for (slot *s = before; s < before + old; s++)
         if (s->node)
-            *slot_of(n, s->hash, s->node->segment, s->len) = *s;
+            *slot_of(n, s->key, s->node->segment, s->len) = *s;
     free(before);
     return 0;
 }
 
 static gee_node *fixed_child(gee_node *n, const char *segment, size_t len) {
-    uint32_t h = hash(segment, len);
     if (2 * (n->nchildren + 1) > n->slots && grow(n) < 0)
         return NULL;
-    slot *at = slot_of(n, h, segment, len);
+    uint64_t key = key_of(segment, len);
+    slot *at = slot_of(n, key, segment, len);
     if (at->node == NULL) {
-        *at = (slot){h, (uint32_t)len, gee_node_new(segment, len)};
+        *at = (slot){key, len, gee_node_new(segment, len)};
         n->nchildren += at->node != NULL;
     }
     return at->node;

@@ -7,6 +7,7 @@
 #include "gee/panic.h"
 #include "gee/sse.h"
 #include "http/http.h"
+#include <stdarg.h>
 
 /* --- engine: constant while it serves --- */
 
@@ -194,6 +195,10 @@ void gee_refs_end(gee_req *req, bool panicked);
 gee_box *gee_box_ref(gee_box *box);
 void gee_box_unref(gee_box *box);
 void gee_keys_free(gee_keys *keys);
+
+/* text.c */
+/* As vsnprintf, but without the zero, and of %s, %d and %% alone. -1: it has others, or no room. */
+int gee_text_plain(char *to, size_t room, const char *fmt, va_list ap);
 
 /* upload.c */
 struct gee_multipart;
