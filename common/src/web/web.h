@@ -79,6 +79,7 @@ typedef struct gee_pairs {
 /* A key and its value: constant, shared by a request and its copies, freed by the last of them. */
 typedef struct gee_box {
     _Atomic int refs;
+    bool small; /* its memory is a pool's */
     void *value;
     void (*free_value)(void *);
     char key[];
@@ -190,6 +191,11 @@ void gee_req_leave(gee_req *req, bool failed);
 
 /* refs.c: behind the handlers and the sub-tasks; when it returns nobody has the request. */
 void gee_refs_end(gee_req *req, bool panicked);
+
+/* box.c: the memory, with room for a key, zero included; and a reference that is given up. */
+gee_box *gee_box_alloc(size_t key_size); /* NULL: there is none */
+void gee_box_free(gee_box *box);
+bool gee_box_is_last(gee_box *box);
 
 /* keys.c */
 gee_box *gee_box_ref(gee_box *box);
