@@ -211,6 +211,7 @@ struct gee_conn {
 gee_conn *gee_conn_new(gee_server_part *part);
 void gee_conn_accept(gee_listener *l, gee_io *io);
 void gee_conn_resume_reading(gee_conn *c);
+void gee_conn_idle(gee_conn *c); /* the next message, or the rest of one, is waited for */
 void gee_conn_wake_reader(gee_exchange *x); /* of its body: there is news for it, if it waits */
 /* Closes now. Whoever is parked on the connection is woken with an error. */
 void gee_conn_close(gee_conn *c);
