@@ -19,6 +19,7 @@ enum gee_pool {
     GEE_POOL_CTXS,
     GEE_POOL_TIMED_CTXS,
     GEE_POOL_TASKS,
+    GEE_POOL_BOXES,
     GEE_POOL_KINDS
 };
 
