@@ -6,7 +6,7 @@
 #include "web/web.h"
 #include <stdlib.h>
 
-enum { SMALL = 64 };
+enum { SMALL = 40 }; /* 15 letters; not more, because a parked request has its boxes, too */
 
 gee_box *gee_box_alloc(size_t key_size) {
     size_t size = sizeof(gee_box) + key_size;
