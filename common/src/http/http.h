@@ -366,6 +366,9 @@ enum { GEE_DEFAULT_DRAIN_MS = 10 * 1000 };
 
 /* date.c: "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 const char *gee_date_line(size_t *len);
+enum { GEE_DATE_SIZE = sizeof("Sun, 06 Nov 1994 08:49:37 GMT") };
+/* False: its year has not four digits. */
+bool gee_date_text(int64_t s, char out[GEE_DATE_SIZE]);
 /* Seconds since 1970, of the form that is made and of the two that are obsolete (5.6.7). */
 bool gee_date_parse(const char *text, int64_t *out);
 
