@@ -21,8 +21,11 @@ import threading
 import time
 import urllib.request
 
+import making
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PREFIX = "/opt/gee"
+IN_HANDLERS = ("pprof/sampler", "pprof/walk", "pprof/stack", "runtime/overflow", "runtime/task")
 CFLAGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 PROGRAM = r"""
 #include <gee/gee.h>
@@ -114,8 +117,9 @@ def run(cmd, env=None, cwd=ROOT, seconds=300, stdin=None):
 def make(target, stage="", prefix=PREFIX):
     # A make that runs this one hands down its flags; they are not meant for this.
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    return run(["make", "--no-print-directory", target, f"DESTDIR={stage}", f"PREFIX={prefix}"],
-               env, seconds=900)
+    with making.lock("release"):
+        return run(["make", "--no-print-directory", target, f"DESTDIR={stage}", f"PREFIX={prefix}"],
+                   env, seconds=900)
 
 
 def pkg_config(stage, *args, package="gee"):
@@ -166,6 +170,10 @@ def symbols(r, stage):
     r.check(not have - public, "libgee.so exports nothing else", sorted(have - public))
     _, out = run(["readelf", "-d", str(stage / PREFIX[1:] / "lib/libgee.so")])
     r.check("[libgee.so.0]" in out, "its soname is libgee.so.0", out)
+    objects = [f"build/pic/common/src/{unit}.o" for unit in IN_HANDLERS]
+    rc, out = run(["nm", "-u", *objects])
+    r.check(rc == 0 and "__tls_get_addr" not in out,
+            "what its handlers of signals ask of a thread is there, and is not allocated by them", out)
 
 
 @contextlib.contextmanager
