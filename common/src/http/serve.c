@@ -7,7 +7,6 @@
 #include "gee/panic.h"
 #include "http/http.h"
 #include "runtime/probe.h"
-#include "sync/pool.h"
 #include <string.h>
 
 void gee_exchange_free(gee_conn *c) {
@@ -44,16 +43,12 @@ static void call_handler(void *arg) {
         h->serve(x, h->arg);
 }
 
-static void print_panic(void *info) {
-    gee_panic_print(info);
-}
-
 /* A panic that no handler recovered, in the request's task or in one of its own. */
 static int handle(gee_exchange *x) {
     gee_panic_info panic;
     int rc = gee_recover(call_handler, x, &panic);
     if (rc < 0)
-        gee_blocking_in(&gee_framework_lane, NULL, print_panic, &panic);
+        gee_panic_print(&panic);
     else if (x->head_sent || gee_ctx_cause(x->ctx) != GEE_EPANIC)
         return 0;
     if (gee_exchange_retract(x, 0))
