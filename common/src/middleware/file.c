@@ -1,7 +1,6 @@
 /*
- * Sending a file. Whatever may wait for a disk runs on the threadpool while the task is
- * parked; the descriptor is closed by a cleanup, so that it goes with the task however
- * that ends, by a panic too.
+ * Answering with a file. The descriptor is closed by a cleanup, so that it goes with the task
+ * however that ends, by a panic too.
  */
 #include "middleware/file.h"
 #include "gee/panic.h"
@@ -13,8 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { PIECE = 64 * 1024 };
 
 int gee_file_status(int err) {
     switch (err) {
@@ -42,51 +39,25 @@ int gee_file_status(int err) {
     }
 }
 
-struct piece {
-    int fd;
-    char *buf;
-    size_t n;
-    uint64_t at;
-    ssize_t got; /* or a negative UV_E* code */
-};
-
-static void read_piece(void *arg) {
-    struct piece *p = arg;
-    do
-        p->got = pread(p->fd, p->buf, p->n, (off_t)p->at);
-    while (p->got < 0 && errno == EINTR);
-    if (p->got < 0)
-        p->got = uv_translate_sys_error(errno);
-}
-
-static int send_bytes(gee_req *req, int fd, uint64_t first, uint64_t n) {
-    struct piece p = {.fd = fd, .at = first};
-    p.buf = n > 0 ? gee_alloc(req, n < PIECE ? n : PIECE) : NULL;
-    int rc = n > 0 && p.buf == NULL ? UV_ENOMEM : 0;
-    while (rc == 0 && n > 0) {
-        p.n = n < PIECE ? n : PIECE;
-        rc = gee_blocking_in(&gee_framework_lane, gee_req_ctx(req), read_piece, &p);
-        if (rc == 0 && p.got <= 0)
-            rc = p.got < 0 ? (int)p.got : UV_EOF; /* it is shorter now */
-        if (rc == 0)
-            rc = gee_write(req, p.buf, (size_t)p.got);
-        p.at += (uint64_t)p.got;
-        n -= (uint64_t)p.got;
-    }
-    return rc;
-}
-
 static int send_part(gee_req *req, int fd, int status, uint64_t first, uint64_t n) {
     gee_status(req, status);
     int rc = gee_content_length(req, n);
     bool has_body = n > 0 && strcmp(gee_method(req), "HEAD") != 0;
     if (rc < 0)
         return rc;
-    return has_body ? send_bytes(req, fd, first, n) : gee_write(req, "", 0);
+    return has_body ? gee_send_bytes(req, fd, first, n) : gee_write(req, "", 0);
+}
+
+/* Right, and there for as long as the request: it is neither looked at nor copied. */
+static int own_header(gee_req *req, const char *name, const char *value) {
+    return gee_exchange_set_own(&req->x, &(gee_field){.name = name,
+                                                      .value = value,
+                                                      .name_len = (uint32_t)strlen(name),
+                                                      .value_len = (uint32_t)strlen(value)});
 }
 
 static int default_header(gee_req *req, const char *name, const char *value) {
-    return gee_response_header(req, name) ? 0 : gee_set_header(req, name, value);
+    return gee_response_header(req, name) ? 0 : own_header(req, name, value);
 }
 
 /* Of which a part, or all, is sent. */
@@ -99,18 +70,21 @@ static int send_headers(gee_req *req, const gee_file_open *f) {
     return rc;
 }
 
-static int send_range(gee_req *req, const gee_file_open *f, const gee_version *v) {
+static int say_range(gee_req *req, int status, uint64_t first, uint64_t last, uint64_t size) {
     char range[80];
+    if (status == 416)
+        snprintf(range, sizeof(range), "bytes */%" PRIu64, size);
+    else
+        snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first, last, size);
+    return gee_set_header(req, "Content-Range", range);
+}
+
+static int send_range(gee_req *req, const gee_file_open *f, const gee_version *v) {
     uint64_t first = 0, last = 0;
     int status = gee_range(req, v, &first, &last);
-    int rc = gee_set_header(req, "Accept-Ranges", "bytes");
-    if (status == 416)
-        snprintf(range, sizeof(range), "bytes */%" PRIu64, v->size);
-    else
-        snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first, last,
-                 v->size);
+    int rc = own_header(req, "Accept-Ranges", "bytes");
     if (rc == 0 && status != 200)
-        rc = gee_set_header(req, "Content-Range", range);
+        rc = say_range(req, status, first, last, v->size);
     if (rc == 0 && status == 416)
         return gee_fail(req, 416);
     if (rc == 0)
@@ -125,9 +99,9 @@ static int send_version(gee_req *req, const gee_file_open *f, const gee_version 
     int status = gee_precondition(req, v);
     if (status == 412)
         return gee_fail(req, 412);
-    int rc = gee_set_header(req, "ETag", v->etag);
+    int rc = own_header(req, "ETag", v->etag);
     if (rc == 0 && *v->modified)
-        rc = gee_set_header(req, "Last-Modified", v->modified);
+        rc = own_header(req, "Last-Modified", v->modified);
     if (rc == 0 && status == 304 && f->cache_control)
         rc = gee_set_header(req, "Cache-Control", f->cache_control);
     if (rc < 0)
@@ -139,14 +113,21 @@ static void close_fd(void *arg) {
     close(*(int *)arg);
 }
 
+/* The version is in the request's memory, as its headers point to it. */
+static int send_open(gee_req *req, const gee_file_open *f) {
+    gee_version *v = gee_alloc(req, sizeof(*v));
+    if (v == NULL)
+        return UV_ENOMEM;
+    gee_version_of(&f->st, v);
+    return send_version(req, f, v);
+}
+
 int gee_send_file(gee_req *req, const gee_file_open *f) {
     gee_cleanup closing;
-    gee_version v;
     int fd = f->fd;
     size_t fields = req->x.out_fields.n;
-    gee_version_of(&f->st, &v);
     gee_cleanup_push(&closing, close_fd, &fd);
-    int rc = send_version(req, f, &v);
+    int rc = send_open(req, f);
     gee_cleanup_pop(&closing, true);
     if (rc == 0 || rc == UV_EALREADY)
         return rc;

@@ -3,12 +3,13 @@
 #define GEE_MIDDLEWARE_FILE_H
 
 #include "gee/req.h"
+#include "http/http.h"
 #include <sys/stat.h>
 
 /* What a client can know of a file. */
 typedef struct gee_version {
-    char etag[40];
-    char modified[80]; /* as an HTTP-date */
+    char etag[56];
+    char modified[GEE_DATE_SIZE]; /* "": its year has not four digits */
     int64_t modified_s;
     uint64_t size;
 } gee_version;
@@ -29,6 +30,13 @@ const char *gee_media_type(const char *name);
  * dir, path: as openat(2), but not beyond dir, unless it is AT_FDCWD.
  */
 int gee_open_beneath(int dir, const char *path);
+
+/* The same on a worker, for a dir that may not hang: UV_EAGAIN, a thread has to see. */
+int gee_open_cached(int dir, const char *path);
+bool gee_dir_may_hang(int dir);
+
+/* send.c: of an open file; the rest of a body that was announced. 0 or an error. */
+int gee_send_bytes(gee_req *req, int fd, uint64_t at, uint64_t n);
 
 typedef struct gee_file_open {
     int fd; /* or a negative UV_E* code */

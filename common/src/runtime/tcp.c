@@ -1,4 +1,5 @@
 /* The transport over libuv: TCP, and stream sockets of the Unix domain. */
+#include "base/decimal.h"
 #include "base/tools.h"
 #include "runtime/transport.h"
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -93,6 +95,31 @@ static ssize_t tcp_try_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
     return sent < 0 ? uv_translate_sys_error(errno) : sent;
 }
 
+/* MSG_MORE: the head travels with the first bytes of the file. */
+static ssize_t tcp_try_send_file(gee_io *io, uv_buf_t head, int file, uint64_t at, size_t n) {
+    off_t from = (off_t)at;
+    ssize_t sent = 0, more;
+    uv_os_fd_t fd;
+    int rc = uv_fileno((uv_handle_t *)stream(io), &fd);
+    if (rc < 0)
+        return rc;
+    if (uv_stream_get_write_queue_size(stream(io)) > 0)
+        return UV_EAGAIN;
+    gee_tsan_ignore_begin();
+    if (head.len > 0)
+        do
+            sent = send(fd, head.base, head.len, MSG_NOSIGNAL | MSG_MORE);
+        while (sent < 0 && errno == EINTR);
+    if (sent == (ssize_t)head.len) {
+        do
+            more = sendfile(fd, file, &from, n);
+        while (more < 0 && errno == EINTR);
+        sent = more >= 0 ? sent + more : sent > 0 ? sent : -1;
+    }
+    gee_tsan_ignore_end();
+    return sent < 0 ? uv_translate_sys_error(errno) : sent;
+}
+
 static void on_write(uv_write_t *req, int status) {
     gee_io *io = req->handle->data;
     gee_worker_awake(req->handle->loop->data);
@@ -171,17 +198,18 @@ static void tcp_reset(gee_io *io) {
 
 static void address_text(const struct sockaddr_storage *addr, char *buf, size_t size) {
     char ip[64] = "?";
-    int port = 0;
-    if (addr->ss_family == AF_INET) {
+    if (addr->ss_family == AF_INET && size >= GEE_IP4_TEXT + sizeof(":65535")) {
         const struct sockaddr_in *in = (const void *)addr;
-        uv_ip4_name(in, ip, sizeof(ip));
-        port = ntohs(in->sin_port);
+        char *end = gee_ip4_put(buf, &in->sin_addr);
+        *end++ = ':';
+        gee_decimal_put(end, ntohs(in->sin_port));
     } else if (addr->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const void *)addr;
         uv_ip6_name(in6, ip, sizeof(ip));
-        port = ntohs(in6->sin6_port);
+        snprintf(buf, size, "[%s]:%d", ip, ntohs(in6->sin6_port));
+    } else {
+        snprintf(buf, size, "?:0");
     }
-    snprintf(buf, size, addr->ss_family == AF_INET6 ? "[%s]:%d" : "%s:%d", ip, port);
 }
 
 static void tcp_peer(gee_io *io, char *buf, size_t size) {
@@ -196,9 +224,9 @@ static void tcp_peer(gee_io *io, char *buf, size_t size) {
         address_text(&addr, buf, size);
 }
 
-static const gee_io_ops tcp_ops = {tcp_read_start, tcp_read_stop, tcp_try_write, tcp_write,
-                                   tcp_unsent,     tcp_shutdown,  tcp_close,     tcp_close_later,
-                                   tcp_reset,      tcp_peer};
+static const gee_io_ops tcp_ops = {tcp_read_start, tcp_read_stop, tcp_try_write,    tcp_write,
+                                   tcp_unsent,     tcp_shutdown,  tcp_close,        tcp_close_later,
+                                   tcp_reset,      tcp_peer,      tcp_try_send_file};
 
 /* Closed before anyone had it. */
 static void on_refused(uv_handle_t *h) {
