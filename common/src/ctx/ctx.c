@@ -26,10 +26,11 @@ gee_ctx *gee_ctx_ref(gee_ctx *ctx) {
     return ctx;
 }
 
-void gee_ctx_unref(gee_ctx *ctx) {
-    while (ctx && ctx != &background) {
+/* So many of ctx; of those further up one each. */
+static void drop(gee_ctx *ctx, int n) {
+    for (; ctx && ctx != &background; n = 1) {
         gee_race_release(&ctx->refs);
-        if (atomic_fetch_sub_explicit(&ctx->refs, 1, memory_order_acq_rel) != 1)
+        if (atomic_fetch_sub_explicit(&ctx->refs, n, memory_order_acq_rel) != n)
             return;
         gee_race_acquire(&ctx->refs);
         if (ctx->free_value)
@@ -39,6 +40,10 @@ void gee_ctx_unref(gee_ctx *ctx) {
         gee_count(GEE_COUNT_CTXS, -1);
         ctx = parent;
     }
+}
+
+void gee_ctx_unref(gee_ctx *ctx) {
+    drop(ctx, 1);
 }
 
 int gee_ctx_err(const gee_ctx *ctx) {
@@ -114,12 +119,18 @@ static bool end(gee_ctx *ctx, int err, int cause) {
         watch->fn(watch, ctx);
     }
     gee_spin_unlock(&ctx->lock);
-    gee_ctx_stop_timer(ctx);
+    if (!ctx->timeless)
+        gee_ctx_stop_timer(ctx);
     return true;
 }
 
+/* True: the reference that its parent held is the caller's to drop. */
+static bool end_and_leave(gee_ctx *ctx, int err, int cause) {
+    return end(ctx, err, cause) && !ctx->detached && gee_ctx_unwatch(ctx->parent, &ctx->on_parent);
+}
+
 void gee_ctx_end_and_leave(gee_ctx *ctx, int err, int cause) {
-    if (end(ctx, err, cause) && !ctx->detached && gee_ctx_unwatch(ctx->parent, &ctx->on_parent))
+    if (end_and_leave(ctx, err, cause))
         gee_ctx_unref(ctx);
 }
 
@@ -129,8 +140,8 @@ void gee_ctx_cancel(gee_ctx *ctx, int cause) {
 }
 
 void gee_ctx_end(gee_ctx *ctx) {
-    gee_ctx_cancel(ctx, 0);
-    gee_ctx_unref(ctx);
+    if (ctx && ctx != &background)
+        drop(ctx, end_and_leave(ctx, UV_ECANCELED, UV_ECANCELED) ? 2 : 1);
 }
 
 static void parent_ended(gee_watch *w, gee_ctx *parent) {
@@ -140,7 +151,7 @@ static void parent_ended(gee_watch *w, gee_ctx *parent) {
 }
 
 static gee_ctx *new_child(gee_ctx *parent, bool timeless) {
-    size_t size = timeless ? offsetof(gee_ctx, timer) : sizeof(gee_ctx);
+    size_t size = timeless ? offsetof(gee_ctx, deadline_ns) : sizeof(gee_ctx);
     gee_ctx *ctx = gee_pool_get(timeless ? GEE_POOL_CTXS : GEE_POOL_TIMED_CTXS, size);
     if (ctx == NULL)
         return NULL;
@@ -162,7 +173,7 @@ gee_ctx *gee_ctx_new_child(gee_ctx *parent) {
 }
 
 gee_ctx *gee_ctx_follow_parent(gee_ctx *ctx) {
-    gee_ctx_ref(ctx);
+    atomic_init(&ctx->refs, 2); /* nobody else has it yet */
     ctx->on_parent.fn = parent_ended;
     int err = gee_ctx_watch(ctx->parent, &ctx->on_parent);
     if (err != 0) {

@@ -48,12 +48,21 @@ static void print_panic(void *info) {
     gee_panic_print(info);
 }
 
+/* A function of its own: only who panics has room for all this on his stack. */
+static __attribute__((noinline)) void report(const gee_worker *w) {
+    gee_panic_info panic;
+    gee_tsan_ignore_begin(); /* the worker's, as it is where it was written */
+    panic = w->panic;
+    gee_tsan_ignore_end();
+    gee_blocking_in(&gee_framework_lane, NULL, print_panic, &panic);
+}
+
 /* A panic that no handler recovered, in the request's task or in one of its own. */
 static int handle(gee_exchange *x) {
-    gee_panic_info panic;
-    int rc = gee_recover(call_handler, x, &panic);
+    gee_worker *w = x->conn->worker;
+    int rc = gee_recover(call_handler, x, &w->panic);
     if (rc < 0)
-        gee_blocking_in(&gee_framework_lane, NULL, print_panic, &panic);
+        report(w);
     else if (x->head_sent || gee_ctx_cause(x->ctx) != GEE_EPANIC)
         return 0;
     if (gee_exchange_retract(x, 0))
