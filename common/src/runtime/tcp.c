@@ -148,12 +148,15 @@ static void tcp_close(gee_io *io) {
 
 static void tcp_close_later(gee_io *io) {
     gee_worker *w = stream(io)->loop->data;
+    w->died++;
     if (w->dead == NULL && w->closes > 0) { /* there are not many */
         w->closes--;
         tcp_close(io);
         return;
     }
     tcp_read_stop(io);
+    if (w->dead == NULL)
+        w->dead_since_ns = w->now_ns;
     io->next = NULL;
     *w->dead_end = io;
     w->dead_end = &io->next;

@@ -65,7 +65,8 @@ struct gee_worker {
     gee_list servers; /* what listens here: of the layer above */
     struct gee_io *dead, **dead_end; /* to be closed later, in order: transport.h */
     size_t ndead;
-    int closes; /* that this turn may still do at once */
+    uint64_t dead_since_ns; /* when the first of them came there, that found none */
+    int died, closes;       /* in this turn; and how many of these may still be closed at once */
     gee_task *current;
     gee_origins origins;
     struct gee_probe *probe; /* the first of those who look on; NULL: nobody does */
