@@ -42,7 +42,6 @@ static void has_a_child(gee_req *req) {
     gee_waitgroup_wait(NULL, &wg);
 }
 
-static char log_path[] = "/tmp/gee-timeout-log";
 static int log_fd;
 
 static void late_routes(gee_group *r) {
@@ -153,8 +152,7 @@ T_SITE(test_requests_page, debug_routes)
 
 static int open_log(void **state) {
     (void)state;
-    log_fd = open(log_path, O_CREAT | O_TRUNC | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
-    unlink(log_path);
+    log_fd = open("/tmp", O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
     return log_fd < 0;
 }
 

@@ -1,4 +1,5 @@
 #include "t_program.h"
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@ static void become(const int out[2], const int err[2]) {
         close(err[0]);
         close(err[1]);
     }
-    execl(self, self, "--program", (char *)NULL);
+    /* The name it has itself: it may be one of many in one program (tests/tools/in_one.c). */
+    execl(self, program_invocation_name, "--program", (char *)NULL);
     _exit(127);
 }
 

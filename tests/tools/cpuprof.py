@@ -18,6 +18,7 @@ import urllib.error
 import urllib.request
 
 import flame
+import making
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVER = ROOT / "build/release/ch04-pprof/server.fixed"
@@ -120,11 +121,9 @@ def pictures(path, used_ns):
 
 
 def main():
-    build = subprocess.run(["make", "--no-print-directory", "-s", "-j", str(os.cpu_count()),
-                            str(SERVER.relative_to(ROOT))], cwd=ROOT, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True)
-    if build.returncode != 0:
-        print(build.stdout)
+    good, said = making.make("release", str(SERVER.relative_to(ROOT)))
+    if not good:
+        print(said)
         print("0 passed, 1 failed")
         return 1
     server = subprocess.Popen([SERVER], stdout=subprocess.PIPE, text=True,

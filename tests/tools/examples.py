@@ -22,6 +22,8 @@ import tempfile
 import threading
 import time
 
+import making
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CURL = ["curl", "-s", "-m", "20", "--noproxy", "*"]
 passed = failed = 0
@@ -411,10 +413,8 @@ def chat(flavour):
 
 def main(argv):
     for flavour in argv or ["release", "asan"]:
-        built = subprocess.run(["make", "--no-print-directory", "-j", str(os.cpu_count()),
-                                f"FLAVOUR={flavour}", "examples"], cwd=ROOT, timeout=900,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if not check(built.returncode == 0, f"{flavour}: the examples are built", built.stdout):
+        good, said = making.make(flavour, "examples")
+        if not check(good, f"{flavour}: the examples are built", said):
             continue
         for example in (hello, rest, pages, chat):
             try:

@@ -21,6 +21,7 @@ import sys
 import time
 
 import hunt_load
+import making
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = ROOT / "ch04-pprof" / "hunt"
@@ -60,12 +61,9 @@ FOUND = {
 
 
 def build():
-    cmd = ["make", "--no-print-directory", "-j", str(os.cpu_count()), "FLAVOUR=release",
-           str(SERVER.relative_to(ROOT))]
-    made = subprocess.run(cmd, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, check=False)
-    if made.returncode != 0:
-        raise SystemExit(f"{made.stdout}\nhunt: the server does not build")
+    good, said = making.make("release", str(SERVER.relative_to(ROOT)))
+    if not good:
+        raise SystemExit(f"{said}\nhunt: the server does not build")
 
 
 class Server:

@@ -18,6 +18,8 @@ import tempfile
 import threading
 import urllib.request
 
+import making
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PREFIX = "/opt/gee"
 CFLAGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
@@ -106,8 +108,9 @@ def run(cmd, env=None, cwd=ROOT, seconds=300, stdin=None):
 def make(target, stage):
     # A make that runs this one hands down its flags; they are not meant for this.
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    return run(["make", "--no-print-directory", target, f"DESTDIR={stage}", f"PREFIX={PREFIX}"],
-               env, seconds=900)
+    with making.lock("release"):
+        return run(["make", "--no-print-directory", target, f"DESTDIR={stage}", f"PREFIX={PREFIX}"],
+                   env, seconds=900)
 
 
 def pkg_config(stage, *args, package="gee"):

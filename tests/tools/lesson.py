@@ -20,7 +20,6 @@ The last line is `N passed, N failed`.
 
 import argparse
 import concurrent.futures
-import fcntl
 import json
 import os
 import pathlib
@@ -32,6 +31,7 @@ import sys
 import tempfile
 import time
 
+import making
 import manifest
 from manifest import ManifestError
 
@@ -164,16 +164,9 @@ def perform(job, args, build):
 
 def run_make(args, targets):
     """(it builds, what the compiler said, seconds)"""
-    cmd = ["make", "--no-print-directory", f"-j{os.cpu_count()}", f"FLAVOUR={args.flavour}",
-           *targets]
     start = time.monotonic()
-    (args.root / "build").mkdir(exist_ok=True)
-    with open(args.root / "build/.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # a second terminal may build the same objects
-        p = subprocess.run(cmd, cwd=args.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                           text=True, stdin=subprocess.DEVNULL)
-    said = re.sub(r"^  (CC|LD|AR) .*\n", "", p.stdout, flags=re.M)
-    return p.returncode == 0, said, time.monotonic() - start
+    good, said = making.make(args.flavour, *targets, root=args.root)
+    return good, re.sub(r"^  (CC|LD|AR) .*\n", "", said, flags=re.M), time.monotonic() - start
 
 
 def make(args, targets):

@@ -8,6 +8,7 @@
 # build/F/chNN-x/test_T.S1         the broken units of the chapters behind the first: the state S1
 # build/F/tests/common/test_T.S1   the same, of a test of common; test_T.S3 of the last of three is test_T
 # build/F/tests/common/test_T.only-chNN-x-U   only chNN-x/broken/U.c
+# build/F/tests/common/in_one.S1, in_one.only-chNN-x-U   what most of these are, by the name (in_one.c)
 # build/F/chNN-x/test_T.mine-U     the later chapters' units, and what a learner has made of broken/U.c: exercise/U.c
 # build/F/chNN-x/work/test_T.U     exercise/U.c alone, under a test of common: does it still do its work?
 # build/F/chNN-x/server.mine, server.mine-U
@@ -16,6 +17,7 @@
 #
 # The objects stand before the library, so its members of the same symbols stay out.
 
+TOOLS    := $(dir $(lastword $(MAKEFILE_LIST)))
 CHAPTERS := $(sort $(patsubst %/,%,$(dir $(wildcard ch[0-9][0-9]-*/cases.ini))))
 
 # The chapters of races. TSan would find theirs in the tests of the chapters in front of them, where
@@ -26,13 +28,13 @@ RACY := $(if $(filter tsan,$(FLAVOUR)),$(patsubst %/cases.ini,%,$(shell grep -l 
 units_of    = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/broken/*.c))
 units_after = $(foreach c,$(filter-out $(RACY),$(CHAPTERS)),$(if $(filter $(1),$(firstword $(sort $(1) $(c)))),$(if $(filter-out $(1),$(c)),$(call units_of,$(c)))))
 
-# Which units there are: when one is taken away, nothing is newer, and what had it is old.
+# Which units and tests there are: when one is taken away, nothing is newer, and what had it is old.
 UNITS_LIST := $(B)/units
 .PHONY: look
 look:
 $(UNITS_LIST): look
 	@mkdir -p $(@D)
-	@new=$@.$$$$; echo '$(sort $(wildcard $(CHAPTERS:%=%/broken/*.c)))' >$$new; \
+	@new=$@.$$$$; echo '$(sort $(wildcard $(CHAPTERS:%=%/broken/*.c))) $(IN_ONE)' >$$new; \
 	if cmp -s $$new $@; then rm $$new; else mv $$new $@; fi
 
 # The state Sk has the broken units of the chapters from k + 1 on.
@@ -63,23 +65,36 @@ define link
 endef
 
 # A learner waits for some of these links, others are hundreds; gold takes a third of the time.
-GOLD := $(if $(filter debug,$(FLAVOUR)),$(if $(shell command -v ld.gold),-fuse-ld=gold))
+GOLD := $(if $(shell command -v ld.gold),-fuse-ld=gold)
+$(B)/tests/common/test_% $(CHAPTERS:%=$(B)/%/test_%) $(CHAPTERS:%=$(B)/%/work/test_%) $(B)/tests/common/in_one.%: \
+  LDFLAGS += $(GOLD)
 
-define state_rules
-$(B)/tests/common/%.$(1): LDFLAGS += $(GOLD)
-$(B)/tests/common/%.$(1): $(B)/tests/common/%.o $(call units_in,$(1)) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
+# The tests of common over other units: of a hundred links of the same objects one is left. Those that
+# have objects or flags of their own are linked by themselves.
+BY_ITSELF := test_fuzz_corpus test_keys test_otlp_curl test_signals test_torture
+IN_ONE    := $(filter-out $(BY_ITSELF),$(sort $(basename $(notdir $(wildcard tests/common/test_*.c)))))
+IN_ONE_OBJS := $(B)/tests/in_one/main.o $(IN_ONE:%=$(B)/tests/in_one/%.o)
+
+$(B)/tests/in_one/main.o: $(TOOLS)in_one.c $(UNITS_LIST)
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) '-DTESTS=$(patsubst %,X(%),$(IN_ONE))' -c $< -o $@
+$(B)/tests/in_one/%.o: $(B)/tests/common/%.o
+	@mkdir -p $(@D)
+	@objcopy --redefine-sym main=main_of_$* $< $@
+
+# $(1): the variant's name; $(2): its units
+define over_units_rules
+$(B)/tests/common/in_one.$(1): $(IN_ONE_OBJS) $(2) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
+	$$(link)
+$(IN_ONE:%=$(B)/tests/common/%.$(1)): $(B)/tests/common/in_one.$(1)
+	@ln -sf $$(<F) $$@
+$(BY_ITSELF:%=$(B)/tests/common/%.$(1)): $(B)/tests/common/%.$(1): $(B)/tests/common/%.o $(2) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
 	$$(link)
 endef
 
 define state_of_chapter_rules
-$(B)/$(1)/test_%.$(2): LDFLAGS += $(GOLD)
 $(B)/$(1)/test_%.$(2): $(B)/$(1)/test_%.o $(call units_in,$(2)) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
-	$$(link)
-endef
-
-define alone_rules
-$(B)/tests/common/%.only-$(1)-$(2): LDFLAGS += $(GOLD)
-$(B)/tests/common/%.only-$(1)-$(2): $(B)/tests/common/%.o $(B)/$(1)/broken/$(2).o $(TESTLIB_OBJS) $(LIB)
 	$$(link)
 endef
 
@@ -104,13 +119,11 @@ $(B)/$(1)/server.mine-%: $(B)/$(1)/server.o $(B)/$(1)/exercise/%.o $(call units_
 endef
 
 define mine_rules
-$(B)/$(1)/$(2).mine-%: LDFLAGS += $(GOLD)
 $(B)/$(1)/$(2).mine-%: $(B)/$(1)/$(2).o $(B)/$(1)/exercise/%.o $(call units_after,$(1)) $(TESTLIB_OBJS) $(LIB)
 	$$(link)
 endef
 
 define work_rules
-$(B)/$(1)/work/$(2).%: LDFLAGS += $(GOLD)
 $(B)/$(1)/work/$(2).%: $(B)/tests/common/$(2).o $(B)/$(1)/exercise/%.o $(TESTLIB_OBJS) $(LIB)
 	$$(link)
 endef
@@ -150,10 +163,10 @@ $(foreach c,$(CHAPTERS),$(foreach t,$(basename $(notdir $(wildcard $(c)/test_*.c
   $(foreach d,$(basename $(notdir $(wildcard $(c)/decoys/*.c))),$(eval $(call decoy_rules,$(c),$(t),$(d))))\
   $(foreach u,$(basename $(notdir $(wildcard $(c)/broken/*.c))),$(eval $(call only_rules,$(c),$(t),$(u))))))
 
-$(foreach s,$(STATES),$(eval $(call state_rules,$(s)))\
+$(foreach s,$(STATES),$(eval $(call over_units_rules,$(s),$(call units_in,$(s))))\
   $(foreach c,$(CHAPTERS),$(eval $(call state_of_chapter_rules,$(c),$(s)))))
 $(foreach c,$(CHAPTERS),$(foreach u,$(basename $(notdir $(wildcard $(c)/broken/*.c))),\
-  $(eval $(call alone_rules,$(c),$(u)))))
+  $(eval $(call over_units_rules,only-$(c)-$(u),$(B)/$(c)/broken/$(u).o))))
 
 # What a chapter needs beside that.
 -include $(CHAPTERS:%=%/chapter.mk)

@@ -9,11 +9,12 @@ trace itself stands in ch02-timeouts/chain.md.
   onion.py --renew    writes them (make onion)
 """
 
-import os
 import pathlib
 import re
 import subprocess
 import sys
+
+import making
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
@@ -187,11 +188,9 @@ def draw(requests):
 # --- comparing ---
 
 def trace():
-    p = subprocess.run(["make", "--no-print-directory", "-s", f"-j{os.cpu_count()}",
-                        "FLAVOUR=debug", PROGRAM], cwd=ROOT, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, text=True)
-    if p.returncode != 0:
-        raise SystemExit(f"{p.stdout}onion.py: {PROGRAM} does not build")
+    good, said = making.make("debug", PROGRAM)
+    if not good:
+        raise SystemExit(f"{said}onion.py: {PROGRAM} does not build")
     return subprocess.run([ROOT / PROGRAM], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 

@@ -36,7 +36,7 @@ from manifest import ManifestError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FLAVOURS = {"debug": "gcc", "asan": "gcc", "tsan": "clang", "valgrind": "valgrind"}
-TOOLS = ("workshop.py", "mine.py", "notes.py", "watch.py", "grade.py", "lesson.py", "manifest.py",
+TOOLS = ("workshop.py", "mine.py", "notes.py", "watch.py", "grade.py", "lesson.py", "making.py", "manifest.py",
          "race.py", "pack.py", "libuv.supp", "memcheck.awk", "server.sh", "deps.sh", "flavours.mk",
          "lessons.mk", "workshop.mk")
 TOLD = ("The symptom", "Reading what you see", "The tools", "Questions")

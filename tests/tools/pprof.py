@@ -20,6 +20,8 @@ import time
 import urllib.error
 import urllib.request
 
+import making
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVER = ROOT / "build/release/ch04-pprof/server.fixed"
 SOURCE = "ch04-pprof/server.c"
@@ -193,10 +195,8 @@ def main():
         print("go is not installed (package golang-go)")
         print("0 passed, 1 failed")
         return 1
-    built = subprocess.run(["make", "--no-print-directory", "-j", str(os.cpu_count()),
-                            "FLAVOUR=release", str(SERVER.relative_to(ROOT))], cwd=ROOT,
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if not check(built.returncode == 0, "the server is built", built.stdout):
+    good, said = making.make("release", str(SERVER.relative_to(ROOT)))
+    if not check(good, "the server is built", said):
         return 1
     server = subprocess.Popen([SERVER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                               text=True, env={**os.environ, "PORT": "0", "GEE_WORKERS": "2"})

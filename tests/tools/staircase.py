@@ -19,6 +19,9 @@ Each test has a process of its own, with a limit: one that crashes or hangs take
 A program of common of which nothing is named runs as a whole first: if that passes, so do its tests.
 Which tests there are, the programs say themselves, over common. One that must fail may take three
 times what its whole program took there; the others a minute.
+
+Most of them wait. So a state is built while the one above it runs, and of all states together as many
+run at once as --jobs says.
 The last line is `N passed, N failed`.
 """
 
@@ -193,14 +196,16 @@ class Progress:
 
 
 def run_all(calls, args, what):
-    progress, results = Progress(what, len(calls)), []
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        futures = [pool.submit(c) for c in calls]
-        for _ in concurrent.futures.as_completed(futures):
-            progress.step()
-        results = [f.result() for f in futures]
+        return results_of([pool.submit(c) for c in calls], what)
+
+
+def results_of(futures, what):
+    progress = Progress(what, len(futures))
+    for _ in concurrent.futures.as_completed(futures):
+        progress.step()
     progress.end()
-    return results
+    return [f.result() for f in futures]
 
 
 # --- the table ---
@@ -244,7 +249,9 @@ def check_names(cases, have):
 
 
 def build(args, targets):
-    return lesson.make(args, sorted({f"build/{FLAVOUR}/{t}" for t in targets}))
+    """What is wrong with it; nothing: it builds."""
+    good, said, _ = lesson.run_make(args, sorted({f"build/{FLAVOUR}/{t}" for t in targets}))
+    return "" if good else said or "make fails"
 
 
 class Top(Job):
@@ -256,32 +263,43 @@ class Top(Job):
         self.named_by = []
 
 
-def on_top(args):
-    """The programs of common, run over common; None if they do not build."""
-    names = sorted(f"tests/common/{p.stem}" for p in (args.root / "tests/common").glob("test_*.c"))
-    if not build(args, names):
-        return None
-    return run_all([lambda n=n: Program(args.root, n, args.seconds) for n in names], args, "common")
+def programs_on(args, variant):
+    """The programs of common, over other units."""
+    return [f"tests/common/{p.stem}.{variant}" for p in sorted((args.root / "tests/common").glob("test_*.c"))]
 
 
-def climb(args, chapters, cases, last, have):
-    """Down the stairs; all that was run."""
+def on_top(args, last):
+    """The programs of common, run over common."""
+    return run_all([lambda n=n: Program(args.root, n, args.seconds) for n in programs_on(args, f"S{last}")],
+                   args, "common")
+
+
+def jobs_on(args, chapters, cases, state):
+    return [j for c in chapters
+            for j in chapter_jobs(args, c, [x for x in cases if x.chapter == c], state)]
+
+
+def climb(args, chapters, cases, last, have, built):
+    """Down the stairs; all that was run. built: of each state a future, what is wrong with it"""
     groups, done, where = [*chapters, "common"], [], args.root / "build" / FLAVOUR
     print(f"{'':<15}" + "".join(f"{g:<20}" for g in groups), flush=True)
-    for state in range(last, -1, -1) if args.state is None else [args.state]:
-        jobs = [j for c in chapters
-                for j in chapter_jobs(args, c, [x for x in cases if x.chapter == c], state)]
-        common = common_jobs(args, cases, state, have) if state < last else []
-        calls = [*calls_of(common, where), *(lambda j=j: perform(j, where) for j in jobs)]
-        jobs += [j for _, of in common for j in of]
-        if not build(args, (j.program for j in jobs)):
-            for j in jobs:
-                j.verdict, j.why = "NOT RUN", f"S{state} does not build"
-        else:
-            run_all(calls, args, f"S{state}")
-        jobs += [Top(p, state) for p in have] if state == last else []
-        row(state, groups, jobs, last)
-        done += jobs
+    states = []
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        for state, wrong in built.items():
+            jobs = jobs_on(args, chapters, cases, state)
+            common = common_jobs(args, cases, state, have) if state < last else []
+            calls = [*(lambda j=j: perform(j, where) for j in jobs), *calls_of(common, where)]
+            jobs += [j for _, of in common for j in of]
+            if wrong.result():
+                print(wrong.result(), end="")
+                for j in jobs:
+                    j.verdict, j.why = "NOT RUN", f"S{state} does not build"
+            states.append((state, jobs, [] if wrong.result() else [pool.submit(c) for c in calls]))
+        for state, jobs, futures in states:
+            results_of(futures, f"S{state}")
+            jobs += [Top(p, state) for p in have] if state == last else []
+            row(state, groups, jobs, last)
+            done += jobs
     return done
 
 
@@ -291,12 +309,17 @@ def staircase(args):
     last = number(chapters[-1])
     if args.state is not None and args.state > last:
         raise ManifestError(f"no state S{args.state}; there are: S0 to S{last}")
-    have = on_top(args)
-    if have is None:
-        print("common does not build\n0 passed, 1 failed")
-        return 1
-    errors = check_names(cases, have)
-    jobs = climb(args, chapters, cases, last, have)
+    with concurrent.futures.ThreadPoolExecutor(1) as maker:
+        top = maker.submit(build, args, programs_on(args, f"S{last}"))
+        built = {s: maker.submit(build, args, [*programs_on(args, f"S{s}"), *(
+                     j.program for j in jobs_on(args, chapters, cases, s))])
+                 for s in (range(last, -1, -1) if args.state is None else [args.state])}
+        if top.result():
+            print(f"{top.result()}common does not build\n0 passed, 1 failed")
+            return 1
+        have = on_top(args, last)
+        errors = check_names(cases, have)
+        jobs = climb(args, chapters, cases, last, have, built)
     complain(jobs)
     for e in errors:
         print(f"{lesson.paint('31', 'NO SUCH TEST')} {e}")
@@ -308,14 +331,15 @@ def staircase(args):
 def alone(args):
     """What fails over the defect of one case, as a manifest has it, and how."""
     case = manifest.select(args.root, None, args.alone)[0]
-    have = on_top(args)
-    if have is None:
+    last = number(manifest.chapters(args.root)[-1])
+    variant = f"only-{case.chapter}-{case.unit_name[:-2]}"
+    wrong = build(args, [*programs_on(args, f"S{last}"), *programs_on(args, variant)])
+    if wrong:
+        print(wrong, end="")
         return 1
-    suffix = f".only-{case.chapter}-{case.unit_name[:-2]}"
-    jobs = [Job(0, "common", f"tests/common/{p.name}{suffix}", t, False, max(6, 3 * p.seconds))
+    have = on_top(args, last)
+    jobs = [Job(0, "common", f"tests/common/{p.name}.{variant}", t, False, max(6, 3 * p.seconds))
             for p in have for t in p.tests]
-    if not build(args, (j.program for j in jobs)):
-        return 1
     run_all([lambda j=j: perform(j, args.root / "build" / FLAVOUR) for j in jobs], args, args.alone)
     failed = [j for j in jobs if j.failed]
     for j in failed:
@@ -330,8 +354,7 @@ def main(argv):
     p.add_argument("--state", type=int)
     p.add_argument("--alone", metavar="CASE")
     p.add_argument("--seconds", type=int, default=60, help="for a test that must pass; default 60")
-    # Most of them wait, for a client or for a limit.
-    p.add_argument("--jobs", type=int, default=2 * os.cpu_count())
+    p.add_argument("--jobs", type=int, default=3 * os.cpu_count())
     p.add_argument("--root", type=pathlib.Path, default=lesson.ROOT)
     args = p.parse_args(argv)
     args.root, args.flavour = args.root.resolve(), FLAVOUR

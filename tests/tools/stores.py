@@ -25,6 +25,8 @@ import subprocess
 import sys
 import tempfile
 
+import making
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHAPTER = ROOT / "ch03-races"
 PROGRAM = ROOT / "build/release/ch03-races/stores/bench"
@@ -185,10 +187,9 @@ def main(argv):
     p.add_argument("--quick", action="store_true")
     p.add_argument("--rounds", type=int, default=ROUNDS)
     args = p.parse_args(argv)
-    if subprocess.run(["make", "--no-print-directory", "-C", ROOT, "-j", str(os.cpu_count()),
-                       "FLAVOUR=release", PROGRAM.relative_to(ROOT)],
-                      stdout=subprocess.DEVNULL).returncode != 0:
-        print("it does not build\n0 passed, 1 failed")
+    good, said = making.make("release", str(PROGRAM.relative_to(ROOT)))
+    if not good:
+        print(f"{said}it does not build\n0 passed, 1 failed")
         return 1
     kinds = run("list").splitlines()
     if args.quick:

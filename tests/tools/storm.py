@@ -25,6 +25,8 @@ import threading
 import time
 from collections import Counter
 
+import making
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 VALGRIND = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full"]
 NEEDS = {"release": "gcc", "debug": "gcc", "clang": "clang", "asan": "gcc", "tsan": "clang",
@@ -190,12 +192,9 @@ def main():
         if shutil.which(NEEDS[flavour]) is None:
             print(f"skipped: {flavour}: {NEEDS[flavour]} is not installed")
             continue
-        build = subprocess.run(["make", "--no-print-directory", "-s", "-j", str(os.cpu_count()),
-                                f"FLAVOUR={flavour}", f"build/{flavour}/tests/tools/storm"],
-                               cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True)
-        if build.returncode != 0:
-            print(build.stdout)
+        good, said = making.make(flavour, f"build/{flavour}/tests/tools/storm")
+        if not good:
+            print(said)
             failed += 1
             continue
         print(f"{flavour}: a storm of {args.seconds:.0f} s", flush=True)

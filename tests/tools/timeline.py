@@ -8,12 +8,12 @@ arrows lead from the task that made another one runnable. A life without an end 
   timeline.py --renew    writes it (make timeline)
 """
 
-import os
 import pathlib
 import subprocess
 import sys
 from xml.sax.saxutils import escape
 
+import making
 import trace_check
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -130,11 +130,9 @@ class Picture:
 
 
 def recorded():
-    p = subprocess.run(["make", "--no-print-directory", "-s", f"-j{os.cpu_count()}",
-                        "FLAVOUR=debug", PROGRAM], cwd=ROOT, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, text=True)
-    if p.returncode != 0:
-        raise SystemExit(f"{p.stdout}timeline.py: {PROGRAM} does not build")
+    good, said = making.make("debug", PROGRAM)
+    if not good:
+        raise SystemExit(f"{said}timeline.py: {PROGRAM} does not build")
     out = subprocess.run([ROOT / PROGRAM], check=True, stdout=subprocess.PIPE, text=True).stdout
     trace = trace_check.Trace(out)
     if trace.check():

@@ -22,6 +22,7 @@ import time
 import urllib.error
 import urllib.request
 
+import making
 import speedscope
 import trace_check
 
@@ -182,9 +183,10 @@ def traces():
 
 
 def main(argv):
-    if not (ROOT / SERVER).exists():
-        subprocess.run(["make", "--no-print-directory", "-C", ROOT, "FLAVOUR=debug", SERVER],
-                       stdout=subprocess.DEVNULL, check=True)
+    good, said = making.make("debug", SERVER)
+    if not good:
+        print(f"{said}it does not build\n0 passed, 1 failed")
+        return 1
     if argv == ["--readers"]:
         with Server() as server, tempfile.NamedTemporaryFile("w", suffix=".json") as f:
             f.write(recorded(server, "seconds=1", ["/", "/debug/pprof/goroutine"] * 20)[1])
