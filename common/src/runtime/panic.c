@@ -111,13 +111,13 @@ _Noreturn void gee_panic_at(gee_site site, const char *fmt, ...) {
         t->cleanups = c->next; /* first: a panic in it goes on with the next */
         c->fn(c->arg);
     }
-    if (to == NULL) {
-        hand_over(&t->worker->panic, &info);
-        gee_task_end_by_panic(t);
+    if (to) {
+        if (to->info)
+            hand_over(to->info, &info);
+        longjmp(to->env, 1);
     }
-    if (to->info)
-        hand_over(to->info, &info);
-    longjmp(to->env, 1);
+    hand_over(&t->worker->panic, &info);
+    gee_task_end_by_panic(t);
 }
 
 /* In one write: two workers may panic at once. */
