@@ -24,6 +24,8 @@ enum gee_pool {
     GEE_POOL_KINDS
 };
 
+/* As malloc and free. Of one kind the size, of at least a pointer, is always the same. */
+#if GEE_POOLS
 typedef struct gee_pool_item {
     struct gee_pool_item *next;
 } gee_pool_item;
@@ -33,8 +35,7 @@ extern _Thread_local struct gee_pool_of {
     int room; /* for so many more */
 } gee_pools[GEE_POOL_KINDS];
 
-/* As malloc and free. Of one kind the size, of at least a pointer, is always the same. */
-GEE_TSAN_CARRIER static inline void *gee_pool_get(enum gee_pool kind, size_t size) {
+static inline void *gee_pool_get(enum gee_pool kind, size_t size) {
     struct gee_pool_of *pool = &gee_pools[kind];
     gee_pool_item *item = pool->items;
     if (item == NULL)
@@ -44,7 +45,7 @@ GEE_TSAN_CARRIER static inline void *gee_pool_get(enum gee_pool kind, size_t siz
     return item;
 }
 
-GEE_TSAN_CARRIER static inline void gee_pool_put(enum gee_pool kind, void *p) {
+static inline void gee_pool_put(enum gee_pool kind, void *p) {
     struct gee_pool_of *pool = &gee_pools[kind];
     gee_pool_item *item = p;
     if (pool->room == 0) {
@@ -55,6 +56,10 @@ GEE_TSAN_CARRIER static inline void gee_pool_put(enum gee_pool kind, void *p) {
     pool->items = item;
     pool->room--;
 }
+#else
+void *gee_pool_get(enum gee_pool kind, size_t size);
+void gee_pool_put(enum gee_pool kind, void *p);
+#endif
 
 /* The calling thread begins to keep; off: it frees what it has kept. */
 void gee_pools_keep(bool on);
