@@ -12,7 +12,6 @@
 #include "base/tools.h"
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdlib.h>
 
 enum gee_pool {
     GEE_POOL_BLOCKS,
@@ -21,45 +20,46 @@ enum gee_pool {
     GEE_POOL_CTXS,
     GEE_POOL_TIMED_CTXS,
     GEE_POOL_TASKS,
+    GEE_POOL_BOXES,
     GEE_POOL_KINDS
 };
 
-/* As malloc and free. Of one kind the size, of at least a pointer, is always the same. */
-#if GEE_POOLS
-typedef struct gee_pool_item {
-    struct gee_pool_item *next;
-} gee_pool_item;
+typedef struct gee_pool_kept {
+    struct gee_pool_kept *next;
+} gee_pool_kept;
 
-extern _Thread_local struct gee_pool_of {
-    gee_pool_item *items;
+/* What the calling thread keeps of a kind. */
+typedef struct gee_pool_list {
+    gee_pool_kept *first;
     int room; /* for so many more */
-} gee_pools[GEE_POOL_KINDS];
+} gee_pool_list;
+extern _Thread_local gee_pool_list gee_pools[GEE_POOL_KINDS];
 
-static inline void *gee_pool_get(enum gee_pool kind, size_t size) {
-    struct gee_pool_of *pool = &gee_pools[kind];
-    gee_pool_item *item = pool->items;
-    if (item == NULL)
-        return malloc(size);
-    pool->items = item->next;
-    pool->room++;
-    return item;
+void *gee_pool_malloc(size_t size);
+void gee_pool_free(void *p);
+
+/* As malloc and free. Of one kind the size, of at least a pointer, is always the same. */
+GEE_TSAN_CARRIER static inline void *gee_pool_get(enum gee_pool kind, size_t size) {
+    gee_pool_list *list = &gee_pools[kind];
+    gee_pool_kept *p = list->first;
+    if (!GEE_POOLS || p == NULL)
+        return gee_pool_malloc(size);
+    list->first = p->next;
+    list->room++;
+    return p;
 }
 
-static inline void gee_pool_put(enum gee_pool kind, void *p) {
-    struct gee_pool_of *pool = &gee_pools[kind];
-    gee_pool_item *item = p;
-    if (pool->room == 0) {
-        free(p);
+GEE_TSAN_CARRIER static inline void gee_pool_put(enum gee_pool kind, void *p) {
+    gee_pool_list *list = &gee_pools[kind];
+    gee_pool_kept *kept = p;
+    if (!GEE_POOLS || list->room == 0) {
+        gee_pool_free(p);
         return;
     }
-    item->next = pool->items;
-    pool->items = item;
-    pool->room--;
+    kept->next = list->first;
+    list->first = kept;
+    list->room--;
 }
-#else
-void *gee_pool_get(enum gee_pool kind, size_t size);
-void gee_pool_put(enum gee_pool kind, void *p);
-#endif
 
 /* The calling thread begins to keep; off: it frees what it has kept. */
 void gee_pools_keep(bool on);

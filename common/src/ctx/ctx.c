@@ -26,11 +26,17 @@ gee_ctx *gee_ctx_ref(gee_ctx *ctx) {
     return ctx;
 }
 
-/* So many of ctx; of those further up one each. */
-static void drop(gee_ctx *ctx, int n) {
-    for (; ctx && ctx != &background; n = 1) {
+/* Who has all references that there are need not count them down: nobody is there to take another.
+ */
+static bool is_over(gee_ctx *ctx, int refs) {
+    return atomic_load_explicit(&ctx->refs, memory_order_acquire) == refs ||
+           atomic_fetch_sub_explicit(&ctx->refs, refs, memory_order_acq_rel) == refs;
+}
+
+static void drop(gee_ctx *ctx, int refs) {
+    for (; ctx && ctx != &background; refs = 1) {
         gee_race_release(&ctx->refs);
-        if (atomic_fetch_sub_explicit(&ctx->refs, n, memory_order_acq_rel) != n)
+        if (!is_over(ctx, refs))
             return;
         gee_race_acquire(&ctx->refs);
         if (ctx->free_value)
@@ -119,12 +125,11 @@ static bool end(gee_ctx *ctx, int err, int cause) {
         watch->fn(watch, ctx);
     }
     gee_spin_unlock(&ctx->lock);
-    if (!ctx->timeless)
-        gee_ctx_stop_timer(ctx);
+    gee_ctx_stop_timer(ctx);
     return true;
 }
 
-/* True: the reference that its parent held is the caller's to drop. */
+/* Its parent does not hold it any more: a reference is its caller's to drop, if true. */
 static bool end_and_leave(gee_ctx *ctx, int err, int cause) {
     return end(ctx, err, cause) && !ctx->detached && gee_ctx_unwatch(ctx->parent, &ctx->on_parent);
 }
@@ -140,8 +145,8 @@ void gee_ctx_cancel(gee_ctx *ctx, int cause) {
 }
 
 void gee_ctx_end(gee_ctx *ctx) {
-    if (ctx && ctx != &background)
-        drop(ctx, end_and_leave(ctx, UV_ECANCELED, UV_ECANCELED) ? 2 : 1);
+    bool more = ctx && ctx != &background && end_and_leave(ctx, UV_ECANCELED, UV_ECANCELED);
+    drop(ctx, more ? 2 : 1);
 }
 
 static void parent_ended(gee_watch *w, gee_ctx *parent) {
@@ -151,7 +156,7 @@ static void parent_ended(gee_watch *w, gee_ctx *parent) {
 }
 
 static gee_ctx *new_child(gee_ctx *parent, bool timeless) {
-    size_t size = timeless ? offsetof(gee_ctx, deadline_ns) : sizeof(gee_ctx);
+    size_t size = timeless ? offsetof(gee_ctx, timer) : sizeof(gee_ctx);
     gee_ctx *ctx = gee_pool_get(timeless ? GEE_POOL_CTXS : GEE_POOL_TIMED_CTXS, size);
     if (ctx == NULL)
         return NULL;
@@ -173,7 +178,7 @@ gee_ctx *gee_ctx_new_child(gee_ctx *parent) {
 }
 
 gee_ctx *gee_ctx_follow_parent(gee_ctx *ctx) {
-    atomic_init(&ctx->refs, 2); /* nobody else has it yet */
+    atomic_store_explicit(&ctx->refs, 2, memory_order_relaxed); /* nobody else knows of it yet */
     ctx->on_parent.fn = parent_ended;
     int err = gee_ctx_watch(ctx->parent, &ctx->on_parent);
     if (err != 0) {

@@ -11,13 +11,11 @@
 #include "base/symbol.h"
 #include "base/tools.h"
 #include "runtime/worker.h"
-#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct gee_recovery {
     gee_recovery *outer;
@@ -77,8 +75,8 @@ static void fill_in(gee_panic_info *info, const gee_task *t, gee_site site) {
 
 /*
  * Some have no room of their own for it, but the worker's: one task after the other uses that, and
- * none parks meanwhile. So it is like the run queue, a thing that carries tasks, and orders nothing
- * between two that panic.
+ * who parks has taken a copy. So it is like the run queue, a thing that carries tasks, and orders
+ * nothing between two that panic.
  */
 static void hand_over(gee_panic_info *to, const gee_panic_info *info) {
     bool carrier = to == &gee_worker_self()->panic;
@@ -118,16 +116,4 @@ _Noreturn void gee_panic_at(gee_site site, const char *fmt, ...) {
     }
     hand_over(&t->worker->panic, &info);
     gee_task_end_by_panic(t);
-}
-
-/* In one write: two workers may panic at once. */
-void gee_panic_print(const gee_panic_info *info) {
-    gee_buf out = {0};
-    gee_buf_printf(
-        &out, "gee: panic: %s\n  at %s, task %" PRIu64 " \"%s\" on worker %d, created at %s\n",
-        info->message, info->site, info->task_id, info->task_name, info->worker, info->created_at);
-    gee_frames_describe(&out, info->frames, info->nframes);
-    if (write(STDERR_FILENO, gee_buf_head(&out), gee_buf_size(&out)) < 0)
-        perror("gee: panic");
-    gee_buf_free(&out);
 }

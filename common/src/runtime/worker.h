@@ -43,6 +43,9 @@ struct gee_worker {
     int index;
     _Atomic(gee_work *) inbox; /* a stack, latest first */
     uv_async_t bell;           /* rung when the inbox was empty */
+    /* Listeners are paused, or about to be; fd_free is on its way here: listen.c. */
+    _Atomic bool waits_for_fd, told_of_fd;
+    gee_work fd_free;
 
     /* This thread's alone. */
     uv_loop_t loop;
@@ -73,7 +76,7 @@ struct gee_worker {
     /* In the task, when a wait is over, with its reason still in it; NULL: nobody asks. */
     void (*on_waited)(gee_task *t, uint64_t waited_ns);
     gee_stack_cache stacks;
-    gee_panic_info panic; /* of a task that does not park before it has read it */
+    gee_panic_info panic; /* of a task that has panicked, until that parks */
     void *sched;          /* the loop's own context while a task runs */
     void *fiber;
     void *fake_stack;
@@ -105,8 +108,9 @@ struct gee_runtime {
      * costs no locked instruction, but a turn of an idle worker in which there were some. */
     _Atomic int64_t busy;
     _Atomic bool main_done, stop;
-    uv_sem_t out, may_close; /* a worker has left its loop for good; all have: nobody rings */
-    uint64_t deadline_ns;    /* worker 0's: when the grace after main ends */
+    _Atomic int waiting_for_fd; /* workers */
+    uv_sem_t out, may_close;    /* a worker has left its loop for good; all have: nobody rings */
+    uint64_t deadline_ns;       /* worker 0's: when the grace after main ends */
     gee_timer grace;
     bool sim, deadlock;
 };
