@@ -1,5 +1,8 @@
 # How everything is compiled, and what it is linked with: in this tree and in a pack for a workshop.
 
+# Of the rules that make has of its own none is used, and it would try them all on each header.
+MAKEFLAGS += --no-builtin-rules
+
 FLAVOUR ?= release
 B       := build/$(FLAVOUR)
 
