@@ -1,4 +1,5 @@
 /* Waitgroup, mutex, rwmutex: what Go documents, order, ctx, and sums on several workers. */
+#include "base/spin.h"
 #include "t.h"
 #include <stdatomic.h>
 #include <string.h>
@@ -143,9 +144,61 @@ static void hands_over(gee_ctx *ctx, void *arg) {
     gee_ctx_end(soon);
 }
 
+/*
+ * A waiter on another worker: it is passed over while it is on its way, as it may be, and then
+ * not again. Whether its way is long enough for that is up to the system, hence the rounds.
+ */
+static atomic_bool may_leave;
+
+static void lock_elsewhere(gee_ctx *ctx, void *arg) {
+    T_RC(gee_mutex_lock(ctx, &mutex), 0);
+    while (!may_leave)
+        gee_sleep(ctx, 1);
+    T_RC(gee_mutex_unlock(&mutex), 0);
+    gee_waitgroup_done(arg);
+}
+
+static void await_waiter(gee_ctx *ctx) {
+    for (bool queued = false; !queued;) {
+        gee_spin_lock(&mutex.lock);
+        queued = mutex.queue.first != NULL;
+        gee_spin_unlock(&mutex.lock);
+        if (!queued)
+            gee_sleep(ctx, 1);
+    }
+}
+
+static void pass_over(gee_ctx *ctx, bool *passed) {
+    gee_waitgroup gone = {0};
+    may_leave = false;
+    gee_waitgroup_add(&gone, 1);
+    T_RC(gee_mutex_lock(ctx, &mutex), 0);
+    T_RC(gee_go_on(1, ctx, lock_elsewhere, &gone), 0);
+    await_waiter(ctx);
+    T_RC(gee_mutex_unlock(&mutex), 0);
+    *passed = gee_mutex_trylock(&mutex);
+    if (*passed) {
+        await_waiter(ctx);
+        T_RC(gee_mutex_unlock(&mutex), 0);
+        T_CHECK(!gee_mutex_trylock(&mutex)); /* the waiter has it, wherever it is */
+    }
+    may_leave = true;
+    T_RC(gee_waitgroup_wait(ctx, &gone), 0);
+}
+
+static void passes_over_once(gee_ctx *ctx, void *arg) {
+    (void)arg;
+    bool passed = false;
+    mutex = (gee_mutex){0};
+    for (int i = 0; i < 1000 && !passed && !t_failed(); i++)
+        pass_over(ctx, &passed);
+    T_CHECK(passed);
+}
+
 static void test_mutex(void **state) {
     (void)state;
     t_sim(hands_over, NULL);
+    t_real(2, passes_over_once, NULL);
 }
 
 /* --- rwmutex: scripts of who asks and who leaves, and the picture after each step --- */

@@ -50,12 +50,18 @@ int gee_waitgroup_wait_at(gee_ctx *ctx, gee_waitgroup *wg, gee_site site);
 
 /* --- mutex --- */
 
-/* First come, first served; held by nobody in particular: any task may unlock it. */
+/*
+ * First come, first served on one worker. A waiter on another one is woken when the lock is free,
+ * and has it if nobody took it meanwhile; else it is first in the queue, and has it next. (Go's
+ * passes a waiter over for a millisecond.) Held by nobody in particular: any task may unlock it.
+ */
 typedef struct gee_mutex {
     atomic_bool lock; /* over the other fields */
     struct gee_waitq queue;
-    bool locked;
-    uint64_t holder; /* id of the task that locked it; 0: it was none */
+    atomic_bool locked;
+    bool woken;                /* a waiter that has not looked yet */
+    uint64_t holder;           /* id of the task that locked it; 0: it was none */
+    struct gee_worker *worker; /* on which that was */
     gee_site locked_at;
 } gee_mutex;
 

@@ -14,10 +14,21 @@
 
 typedef atomic_bool gee_spin;
 
+/* For loops that wait for another core: the other thread of this one runs meanwhile. */
+static inline void gee_spin_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 static inline void gee_spin_lock(gee_spin *s) {
-    for (unsigned n = 1; atomic_exchange_explicit(s, true, memory_order_acquire); n++)
+    for (unsigned n = 1; atomic_exchange_explicit(s, true, memory_order_acquire); n++) {
+        gee_spin_pause();
         if (n % 64 == 0)
             sched_yield(); /* the holder may have lost its core */
+    }
     gee_vg_lock_acquired(s);
 }
 

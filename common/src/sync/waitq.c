@@ -11,6 +11,17 @@ void gee_waitq_push(struct gee_waitq *q, gee_waiter *w) {
     w->queued = true;
 }
 
+void gee_waitq_push_first(struct gee_waitq *q, gee_waiter *w) {
+    w->prev = NULL;
+    w->next = q->first;
+    if (q->first)
+        q->first->prev = w;
+    else
+        q->last = w;
+    q->first = w;
+    w->queued = true;
+}
+
 void gee_waitq_del(struct gee_waitq *q, gee_waiter *w) {
     if (!w->queued)
         return;
@@ -73,7 +84,8 @@ int gee_waitq_wait(gee_ctx *ctx, gee_spin *lock, struct gee_waitq *q, gee_waiter
     w->park = &park;
     w->index = 0;
     w->site = site;
-    gee_waitq_push(q, w);
+    if (!w->queued)
+        gee_waitq_push(q, w);
     gee_spin_unlock(lock);
     if (gee_park_wait_ctx(&park, ctx, reason, site, &err) != GEE_BY_CTX)
         return 0;

@@ -31,14 +31,16 @@ void gee_users_add(struct gee_users *u);
 /* Index by which the ctx ends a wait; all others are >= 0. */
 enum { GEE_BY_CTX = 1 << 20 };
 
-void gee_waitq_push(struct gee_waitq *q, gee_waiter *w);
+void gee_waitq_push(struct gee_waitq *q, gee_waiter *w); /* at the end */
+void gee_waitq_push_first(struct gee_waitq *q, gee_waiter *w);
 void gee_waitq_del(struct gee_waitq *q, gee_waiter *w); /* nothing, if it is not queued */
 /* The first one whose park could be claimed is off the queue and has to be made
  * ready with gee_task_ready(w->park->task); the others were being ended by someone else. */
 gee_waiter *gee_waitq_claim(struct gee_waitq *q);
 
 /*
- * Parks on q, of the object `on`, under `w`. The lock is held on entry and not on return.
+ * Parks on q, of the object `on`, under `w`, at the end if it is not queued already. The lock is
+ * held on entry and not on return.
  * 0: somebody claimed w; else ctx's error.
  */
 int gee_waitq_wait(gee_ctx *ctx, gee_spin *lock, struct gee_waitq *q, gee_waiter *w, const void *on,
