@@ -235,12 +235,10 @@ $(B)/tests/%.o: CPPFLAGS += $(CPPFLAGS_tests)
 $(B)/tests/common/%.o: CFLAGS += $(WHOLE_STACKS) $(UNOPTIMISED)
 
 $(B)/tests/common/test_%: $(B)/tests/common/test_%.o $(TESTLIB_OBJS) $(LIB)
-	@echo "  LD      $@"
-	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
+	$(link)
 
 $(B)/tests/common/test_otlp_curl: $(B)/tests/common/test_otlp_curl.o $(TESTLIB_OBJS) $(LIB_OTLP) $(LIB)
-	@echo "  LD      $@"
-	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_OTLP) $(LIB) $(LIBS) $(TEST_LIBS)
+	$(link)
 
 $(B)/tests/common/test_signals $(B)/tests/common/test_signals.%: LDFLAGS += $(WRAP_signals)
 $(B)/tests/common/test_keys $(B)/tests/common/test_keys.%: LDFLAGS += $(WRAP_keys)

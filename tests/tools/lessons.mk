@@ -61,11 +61,16 @@ TO_THE_LINE := $(if $(filter tsan valgrind,$(FLAVOUR)),-O0)
 define link
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
-	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(TEST_LIBS)
+	@$(CC) $(LDFLAGS) -o $@ $(linked) $(LIBS) $(TEST_LIBS)
 endef
 
-# A learner waits for some of these links, others are hundreds; gold takes a third of the time.
-GOLD := $(if $(shell command -v ld.gold),-fuse-ld=gold)
+# A learner waits for some of these links, others are hundreds; gold takes a third of the time. And it
+# takes of tests/lib what a program asks for, as of an archive: forty libraries come with libcurl, and
+# who does not use it has not to load them, nor Valgrind to read them.
+GOLD    := $(if $(shell command -v ld.gold),-fuse-ld=gold)
+linked   = $(filter-out $(TESTLIB_OBJS),$(filter %.o,$^)) $(if $(GOLD),$(asked_for),$(testlib)) $(filter %.a,$^)
+testlib  = $(filter $(TESTLIB_OBJS),$^)
+asked_for = $(if $(testlib),-Wl$(comma)--start-lib $(testlib) -Wl$(comma)--end-lib)
 $(B)/tests/common/test_% $(CHAPTERS:%=$(B)/%/test_%) $(CHAPTERS:%=$(B)/%/work/test_%) $(B)/tests/common/in_one.%: \
   LDFLAGS += $(GOLD)
 

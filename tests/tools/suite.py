@@ -31,8 +31,8 @@ OK = re.compile(r"^\[\s+OK \] (\S+)", re.M)
 FAILED = re.compile(r"^\[  FAILED  \] (\w+)$", re.M)
 TOTAL = re.compile(r"^(\d+) passed, (\d+) failed", re.M)
 FLAVOURS = {  # flavour: what it needs, seconds a program may take
-    "release": ("gcc", 60), "clang": ("clang", 60), "debug": ("gcc", 60),
-    "asan": ("gcc", 120), "tsan": ("clang", 180), "valgrind": ("valgrind", 300),
+    "tsan": ("clang", 300), "valgrind": ("valgrind", 600), "asan": ("gcc", 240),
+    "release": ("gcc", 120), "clang": ("clang", 120), "debug": ("gcc", 120),
 }
 VALGRIND = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full",
             "--child-silent-after-fork=yes"]
@@ -303,7 +303,7 @@ PARTS = {
     "flame": Part(NARROW, says("flame graphs", "flame.py", "--check")),
     "diff": Part(NARROW, says("what a case changes, at most 30 lines", "lesson.py", "diff", "--count")),
 
-    **{f: Part(WIDE, flavour(f), BUILD) for f in FLAVOURS},
+    **{f: Part(WIDE, flavour(f), BUILD) for f in FLAVOURS},  # first those that others come after
     "staircase": Part(WIDE, says("the staircase", "staircase.py"), BUILD),
     "workshop": Part(WIDE, says("the workshop: every case, in its packs", "test_workshop.py"),
                      (*BUILD, "tsan", "valgrind")),
