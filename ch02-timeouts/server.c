@@ -145,6 +145,11 @@ static void query(gee_req *req) {
         gee_string(req, 200, "no rows\n");
 }
 
+/* Of the directory in which make runs it. */
+static void manual(gee_req *req) {
+    gee_file(req, "docs/http.md");
+}
+
 /* --- early-return --- */
 
 /* /readyz asks a database. Once it is lost, nobody who waits for it hears of it again. */
@@ -219,7 +224,7 @@ static void index_page(gee_req *req) {
                "  /hello          and take your time with the next request\n"
                "  /ignore         POST what you like, or less\n"
                "  /query          a call that blocks a thread for half a minute\n"
-               "  /docs/http.md   a file, for which a thread is needed\n"
+               "  /manual         a file, for which a thread is needed\n"
                "  /offers         three sub-tasks that take a minute each: hang up on them\n"
                "  /limited/offers the same, with a limit of a second\n"
                "  /price          asks a service until it answers\n"
@@ -240,7 +245,7 @@ int main(void) {
     gee_GET(root, "/hello", hello);
     gee_POST(root, "/ignore", ignore);
     gee_GET(root, "/query", query);
-    gee_static(root, "/docs", "docs", NULL); /* of the directory in which make runs it */
+    gee_GET(root, "/manual", manual);
     paying(root);
     readiness(e);
     audited(root);

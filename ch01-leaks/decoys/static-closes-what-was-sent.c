@@ -17,20 +17,23 @@
 
 typedef struct site {
     int dir;
-    bool dotfiles;
+    bool dotfiles, may_hang;
     char *index, *cache_control; /* NULL: none */
 } site;
 
 /* What a path turned out to be; the file's descriptor, when it is one. */
 struct found {
     const site *site;
+    bool on_thread;     /* and so it may wait; else it finds UV_EAGAIN where it would */
     char *path;         /* with room for the index */
     gee_file_open file; /* its fd may be UV_EISDIR: a directory whose path has no slash */
     int there;          /* the probe */
 };
 
 static int open_and_stat(struct found *f) {
-    int fd = gee_open_beneath(f->site->dir, *f->path ? f->path : ".");
+    const char *path = *f->path ? f->path : ".";
+    int fd =
+        f->on_thread ? gee_open_beneath(f->site->dir, path) : gee_open_cached(f->site->dir, path);
     if (fd >= 0 && fstat(fd, &f->file.st) < 0) {
         int err = uv_translate_sys_error(errno);
         close(fd);
@@ -57,6 +60,8 @@ static void find(void *arg) {
             return;
         strcpy(f->path + n, f->site->index);
         f->file.fd = open_and_stat(f);
+        if (f->file.fd == UV_EAGAIN)
+            f->path[n] = '\0'; /* a thread begins again */
     }
     if (f->file.fd >= 0 && !S_ISREG(f->file.st.st_mode)) {
         close(f->file.fd);
@@ -115,14 +120,19 @@ static void serve(gee_req *req) {
         gee_fail(req, 404);
         return;
     }
-    struct found f = {.site = s, .file = {.fd = UV_ECANCELED}};
+    struct found f = {.site = s, .file = {.fd = UV_EAGAIN}};
     f.path = gee_alloc(req, strlen(path) + (s->index ? strlen(s->index) : 0) + 1);
     if (f.path == NULL) {
         gee_fail(req, 503);
         return;
     }
     strcpy(f.path, path);
-    gee_blocking_in(&gee_framework_lane, gee_req_ctx(req), find, &f);
+    if (!s->may_hang)
+        find(&f);
+    if (f.file.fd == UV_EAGAIN) {
+        f.on_thread = true;
+        gee_blocking_in(&gee_framework_lane, gee_req_ctx(req), find, &f);
+    }
     f.file.name = f.path;
     f.file.cache_control = s->cache_control;
     if (f.file.fd == UV_EISDIR)
@@ -152,6 +162,7 @@ static int site_new(const char *dir, const gee_static_options *opt, site **out) 
     s->cache_control = opt && opt->cache_control ? strdup(opt->cache_control) : NULL;
     s->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     int rc = s->dir < 0 ? uv_translate_sys_error(errno) : 0;
+    s->may_hang = rc == 0 && gee_dir_may_hang(s->dir);
     if ((*index && s->index == NULL) || (opt && opt->cache_control && s->cache_control == NULL))
         rc = UV_ENOMEM;
     *out = s;

@@ -8,7 +8,7 @@
 #include "base/symbol.h"
 #include "base/tools.h"
 #include "pprof/cpu.h"
-#include "runtime/worker.h"
+#include "runtime/probe.h"
 #include "t.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -459,6 +459,61 @@ static void a_full_ring_counts_what_it_drops(void **state) {
     gee_sampler_close(0);
 }
 
+/* --- while a task is switched to and from: on the loop's stack, and it is the task's time --- */
+
+struct between {
+    gee_probe probe;
+    union sigval value;
+    uint64_t tasks[8]; /* whose turn it was when a signal came */
+    int n;
+};
+
+static void interrupted(gee_probe *p, gee_task *t) {
+    struct between *b = (struct between *)p;
+    if (strcmp(t->name, "at_once") == 0 && b->n < 8) {
+        b->tasks[b->n++] = t->id;
+        ring(b->value, 0);
+    }
+}
+
+static void at_once(gee_ctx *ctx, void *done) {
+    (void)ctx;
+    gee_waitgroup_done(done);
+}
+
+static void check_whose(const gee_cpu_stack *s, uint64_t periods, void *arg) {
+    struct between *b = arg;
+    T_EQ(periods, 1);
+    T_CHECK(b->n < 8 && s->task == b->tasks[b->n++]);
+    T_STR(s->name, "at_once");
+    T_CHECK(strstr(s->created_at, "test_prof_cpu.c:") != NULL);
+}
+
+static void between_body(gee_ctx *ctx, void *arg) {
+    struct between b = {.probe = {.begin = interrupted, .end = interrupted}};
+    gee_waitgroup done = {0};
+    (void)arg;
+    T_RC(gee_sampler_watch(), 0);
+    T_RC(gee_sampler_open(0, gettid(), &b.value), 0);
+    gee_waitgroup_add(&done, 4);
+    gee_probe_add(gee_worker_self(), &b.probe);
+    for (int i = 0; i < 4; i++)
+        T_RC(gee_go(ctx, at_once, &done), 0);
+    T_RC(gee_waitgroup_wait(ctx, &done), 0);
+    gee_sleep(ctx, 1); /* the last has ended as well */
+    gee_probe_remove(gee_worker_self(), &b.probe);
+    T_EQ(b.n, 8);
+    b.n = 0;
+    T_EQ(gee_sampler_read(0, check_whose, &b), 0);
+    T_EQ(b.n, 8);
+    gee_sampler_close(0);
+}
+
+static void a_switch_may_be_interrupted(void **state) {
+    (void)state;
+    t_real(1, between_body, NULL);
+}
+
 /* --- the walk --- */
 
 static ucontext_t at_registers(uintptr_t pc, const void *sp, uintptr_t fp) {
@@ -566,6 +621,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_child_has_no_part_in_it),
     cmocka_unit_test(the_handler_leaves_errno_alone),
     cmocka_unit_test(a_full_ring_counts_what_it_drops),
+    cmocka_unit_test(a_switch_may_be_interrupted),
     cmocka_unit_test(a_walk_stays_on_its_stack),
     cmocka_unit_test(a_task_at_the_end_of_its_stack_is_interrupted),
 };

@@ -22,6 +22,7 @@ import making
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PREFIX = "/opt/gee"
+IN_HANDLERS = ("pprof/sampler", "pprof/walk", "pprof/stack", "runtime/overflow", "runtime/task")
 CFLAGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 PROGRAM = r"""
 #include <gee/gee.h>
@@ -161,6 +162,10 @@ def symbols(r, stage):
     r.check(not have - public, "libgee.so exports nothing else", sorted(have - public))
     _, out = run(["readelf", "-d", str(stage / PREFIX[1:] / "lib/libgee.so")])
     r.check("[libgee.so.0]" in out, "its soname is libgee.so.0", out)
+    objects = [f"build/pic/common/src/{unit}.o" for unit in IN_HANDLERS]
+    rc, out = run(["nm", "-u", *objects])
+    r.check(rc == 0 and "__tls_get_addr" not in out,
+            "what its handlers of signals ask of a thread is there, and is not allocated by them", out)
 
 
 def serves(r, what, program, env):

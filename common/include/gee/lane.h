@@ -8,9 +8,9 @@
  * one only as long as one is left for each lane that has none. While there are no more lanes than
  * threads, every lane finds a thread, whatever hangs in the others.
  *
- * gee_blocking has a lane to itself, and the framework has one, for static files, uploads and
- * tracebacks: of 4 threads the calls of gee_blocking may hold 3. Give a lane of its own to
- * whatever can hang for a reason of its own, and UV_THREADPOOL_SIZE a value to match.
+ * gee_blocking has a lane to itself, and the framework has one, for files that are not in memory,
+ * uploads and tracebacks: of 4 threads the calls of gee_blocking may hold 3. Give a lane of its own
+ * to whatever can hang for a reason of its own, and UV_THREADPOOL_SIZE a value to match.
  */
 #ifndef GEE_LANE_H
 #define GEE_LANE_H

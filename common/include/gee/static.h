@@ -12,8 +12,10 @@
  * place while somebody reads it has a new one; put new content beside it and rename it.
  * A file that became shorter while it was sent breaks the connection.
  *
- * Files are read on libuv's threadpool, in pieces of 64 KiB, each when the client has taken
- * the one before: that much memory and one descriptor a request, until it ends.
+ * What the kernel has in memory, the worker opens and sends itself, a large file by sendfile(2),
+ * without a copy. What may wait, for a disk or for another machine's file system, is opened
+ * and read on libuv's threadpool. A client that takes nothing costs one descriptor and a buffer of
+ * 64 KiB at most; the request's deadline, write_ms and its own end end that.
  */
 #ifndef GEE_STATIC_H
 #define GEE_STATIC_H
@@ -32,19 +34,19 @@ typedef struct gee_static_options {
  *
  * No request leads out of dir: paths are resolved by openat2(2) beneath it, so that neither
  * dots nor symbolic links do; links within it are followed. On a kernel without that call
- * (before Linux 5.6, or a sandbox) no link is followed at all. A path with an encoded slash,
- * an empty segment or a dotfile is 404, and so is what is no regular file. There are no
- * listings: a directory is its index, or 404. A directory's path without its slash is
- * redirected to the one with it, since links in its page would lead elsewhere.
+ * (before Linux 5.6, or a sandbox) no link is followed at all; before 5.12 a thread opens
+ * every file. A path with an encoded slash, an empty segment or a dotfile is 404, and so is what is
+ * no regular file. There are no listings: a directory is its index, or 404. A directory's path
+ * without its slash is redirected to the one with it, since links in its page would lead elsewhere.
  *
  * 0, an error of gee_handle, or that of opening dir (UV_ENOENT, UV_ENOTDIR, …).
  */
 int gee_static(gee_group *g, const char *prefix, const char *dir, const gee_static_options *opt);
 
 /*
- * Answers with this one file; path is the program's, and may lead anywhere. Headers that
- * were set stay, Content-Type also. 0, or an error after which the answer was 404, 403, 500
- * or 503, or was cut. UV_EALREADY: an answer is on its way.
+ * Answers with this one file; path is the program's, and may lead anywhere: a thread of the pool
+ * opens it. Headers that were set stay, Content-Type also. 0, or an error after which the answer
+ * was 404, 403, 500 or 503, or was cut. UV_EALREADY: an answer is on its way.
  */
 int gee_file(gee_req *req, const char *path);
 

@@ -48,6 +48,10 @@
 /* In front of what is inline in a header: there too it carries tasks, and is not looked at. */
 #define GEE_TSAN_CARRIER __attribute__((no_sanitize("thread")))
 
+/* A thread's own that a handler of a signal reads. In a shared library too it is there from the
+ * start: what is not might be allocated by the handler that asks first. */
+#define GEE_TLS_OF_HANDLERS _Thread_local __attribute__((tls_model("initial-exec")))
+
 #ifdef GEE_TSAN
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);

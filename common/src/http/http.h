@@ -310,6 +310,13 @@ int gee_exchange_respond(gee_ctx *ctx, gee_exchange *x, const void *body, size_t
 int gee_exchange_announce(gee_exchange *x, uint64_t n);
 /* The body in pieces, as they come. */
 int gee_exchange_write(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n, gee_site site);
+/*
+ * n bytes of the file fd from `at`, of a body whose length was announced, by the kernel alone: how
+ * many the socket took now; 0 or UV_EAGAIN, no byte of the file; UV_ENOTSUP, this response
+ * cannot be sent so; or another error. Whatever it is, gee_exchange_write may follow: it waits for
+ * room, and says what an error means. Never parks; the disk is waited for.
+ */
+ssize_t gee_exchange_send_file(gee_exchange *x, int fd, uint64_t at, size_t n);
 /* Sends what was gathered, the head too. */
 int gee_exchange_flush(gee_ctx *ctx, gee_exchange *x, gee_site site);
 /* The end of the response; an empty one if there was none. Not flushed. */
@@ -342,6 +349,8 @@ void gee_filter_free(gee_exchange *x);
 /* write.c */
 /* Sends what is in c->out and then `body`, and parks until the client's side took it. */
 int gee_conn_flush(gee_ctx *ctx, gee_conn *c, const void *body, size_t n, gee_site site);
+/* Of c->out, and then of the file: how much of the file was taken, as gee_exchange_send_file. */
+ssize_t gee_conn_send_file(gee_conn *c, int fd, uint64_t at, size_t n);
 
 enum { GEE_DEFAULT_DRAIN_MS = 10 * 1000 };
 

@@ -213,6 +213,19 @@ int gee_exchange_write(gee_ctx *ctx, gee_exchange *x, const void *data, size_t n
                         : gee_exchange_put(ctx, x, data, n, site);
 }
 
+ssize_t gee_exchange_send_file(gee_exchange *x, int fd, uint64_t at, size_t n) {
+    int rc = check_open(x);
+    if (rc == 0 && (x->frame != GEE_FRAME_LENGTH || is_head(x) || has_no_body(x->status)))
+        rc = UV_ENOTSUP; /* chunks, a filter; or it has no body */
+    if (rc == 0 && n > x->length - x->sent)
+        rc = UV_EMSGSIZE;
+    ssize_t sent = rc < 0 ? rc : gee_conn_send_file(x->conn, fd, at, n);
+    if (sent > 0)
+        x->sent += (uint64_t)sent;
+    may_be_taken_over(x);
+    return sent;
+}
+
 int gee_exchange_flush(gee_ctx *ctx, gee_exchange *x, gee_site site) {
     int rc = check_open(x);
     if (rc == 0 && x->filtering)

@@ -76,6 +76,26 @@ static int write_rest(gee_ctx *ctx, gee_conn *c, struct rest *r, gee_site site) 
     return 0;
 }
 
+ssize_t gee_conn_send_file(gee_conn *c, int fd, uint64_t at, size_t n) {
+    uv_buf_t head = {.base = gee_buf_head(&c->out), .len = gee_buf_size(&c->out)};
+    if (c->writing)
+        return UV_EBUSY;
+    if (c->io->ops->try_send_file == NULL)
+        return UV_ENOTSUP;
+    ssize_t sent = c->io->ops->try_send_file(c->io, head, fd, at, n);
+    if (sent <= 0)
+        return sent;
+    c->moved_ns = c->worker->now_ns;
+    c->unsent = GEE_UNKNOWN;
+    c->x->on_wire = true;
+    if ((size_t)sent < head.len) {
+        gee_buf_consume(&c->out, (size_t)sent);
+        return 0;
+    }
+    gee_buf_free(&c->out);
+    return sent - (ssize_t)head.len;
+}
+
 int gee_conn_flush(gee_ctx *ctx, gee_conn *c, const void *body, size_t n, gee_site site) {
     struct rest r = {.n = 0};
     gee_worker_check(c->worker, "a connection");

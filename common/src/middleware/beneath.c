@@ -2,15 +2,21 @@
  * Opening what a request names, and nothing beyond its directory. The kernel resolves the path
  * beneath a descriptor, in one call, so that a link or a rename in the middle of it
  * leads nowhere else. Whoever compares paths as text is one link, or one race, behind.
+ *
+ * A path that the kernel has looked up before is opened by the worker itself: it is in memory,
+ * and two hops between threads cost more than all the rest of a small file. What may wait, for a
+ * disk or for another machine, is a thread's.
  */
 #include "middleware/file.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* O_NONBLOCK: a FIFO that somebody put there must not keep a thread. */
@@ -41,24 +47,65 @@ static int open_by_steps(int dir, const char *path) {
     return at;
 }
 
-static int open_in_one(int dir, const char *path) {
+static int open_in_one(int dir, const char *path, uint64_t resolve) {
     struct open_how how = {.flags = HOW, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    int fd, tries = 3;
-    do
-        fd = result((int)syscall(SYS_openat2, dir, path, &how, sizeof(how)));
-    while (fd == UV_EINTR || (fd == UV_EAGAIN && --tries > 0)); /* a rename meanwhile */
-    return fd;
+    how.resolve |= resolve;
+    return result((int)syscall(SYS_openat2, dir, path, &how, sizeof(how)));
 }
 
 int gee_open_beneath(int dir, const char *path) {
     static atomic_bool cannot; /* this kernel, or this sandbox; it is not asked again */
+    int fd, tries = 3;
     if (dir == AT_FDCWD)
         return result(open(path, HOW));
-    if (!atomic_load_explicit(&cannot, memory_order_relaxed)) {
-        int fd = open_in_one(dir, path);
-        if (fd != UV_ENOSYS && fd != UV_EPERM)
-            return fd;
-        atomic_store_explicit(&cannot, true, memory_order_relaxed);
-    }
+    if (atomic_load_explicit(&cannot, memory_order_relaxed))
+        return open_by_steps(dir, path);
+    do
+        fd = open_in_one(dir, path, 0);
+    while (fd == UV_EINTR || (fd == UV_EAGAIN && --tries > 0)); /* a rename meanwhile */
+    if (fd != UV_ENOSYS && fd != UV_EPERM)
+        return fd;
+    atomic_store_explicit(&cannot, true, memory_order_relaxed);
     return open_by_steps(dir, path);
+}
+
+/* --- at once --- */
+
+#ifndef RESOLVE_CACHED /* Linux 5.12 */
+#define RESOLVE_CACHED 0x20
+#endif
+
+/* Where an open, or a look at what was opened, asks somebody else. */
+bool gee_dir_may_hang(int dir) {
+    struct statfs fs;
+    if (fstatfs(dir, &fs) < 0)
+        return true;
+    switch ((uint32_t)fs.f_type) {
+    case NFS_SUPER_MAGIC:
+    case SMB_SUPER_MAGIC:
+    case 0xff534d42: /* CIFS */
+    case 0xfe534d42: /* SMB 2 */
+    case V9FS_MAGIC:
+    case 0x65735546: /* FUSE */
+    case 0x00c36400: /* Ceph */
+    case AFS_SUPER_MAGIC:
+    case 0x6b414653: /* the kernel's own AFS */
+    case CODA_SUPER_MAGIC:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* RESOLVE_NO_XDEV: what is mounted beneath dir may be of another kind. */
+int gee_open_cached(int dir, const char *path) {
+    static atomic_bool cannot;
+    if (atomic_load_explicit(&cannot, memory_order_relaxed))
+        return UV_EAGAIN;
+    int fd = open_in_one(dir, path, RESOLVE_CACHED | RESOLVE_NO_XDEV);
+    if (fd == UV_ENOSYS || fd == UV_EPERM || fd == UV_EINVAL)
+        atomic_store_explicit(&cannot, true, memory_order_relaxed);
+    else if (fd != UV_EXDEV && fd != UV_EINTR)
+        return fd;
+    return UV_EAGAIN;
 }

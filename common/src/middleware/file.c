@@ -1,7 +1,6 @@
 /*
- * Sending a file. Whatever may wait for a disk runs on the threadpool while the task is
- * parked; the descriptor is closed by a cleanup, so that it goes with the task however
- * that ends, by a panic too.
+ * Answering with a file. The descriptor is closed by a cleanup, so that it goes with the task
+ * however that ends, by a panic too.
  */
 #include "middleware/file.h"
 #include "gee/panic.h"
@@ -13,8 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { PIECE = 64 * 1024 };
 
 int gee_file_status(int err) {
     switch (err) {
@@ -42,47 +39,13 @@ int gee_file_status(int err) {
     }
 }
 
-struct piece {
-    int fd;
-    char *buf;
-    size_t n;
-    uint64_t at;
-    ssize_t got; /* or a negative UV_E* code */
-};
-
-static void read_piece(void *arg) {
-    struct piece *p = arg;
-    do
-        p->got = pread(p->fd, p->buf, p->n, (off_t)p->at);
-    while (p->got < 0 && errno == EINTR);
-    if (p->got < 0)
-        p->got = uv_translate_sys_error(errno);
-}
-
-static int send_bytes(gee_req *req, int fd, uint64_t first, uint64_t n) {
-    struct piece p = {.fd = fd, .at = first};
-    p.buf = n > 0 ? gee_alloc(req, n < PIECE ? n : PIECE) : NULL;
-    int rc = n > 0 && p.buf == NULL ? UV_ENOMEM : 0;
-    while (rc == 0 && n > 0) {
-        p.n = n < PIECE ? n : PIECE;
-        rc = gee_blocking_in(&gee_framework_lane, gee_req_ctx(req), read_piece, &p);
-        if (rc == 0 && p.got <= 0)
-            rc = p.got < 0 ? (int)p.got : UV_EOF; /* it is shorter now */
-        if (rc == 0)
-            rc = gee_write(req, p.buf, (size_t)p.got);
-        p.at += (uint64_t)p.got;
-        n -= (uint64_t)p.got;
-    }
-    return rc;
-}
-
 static int send_part(gee_req *req, int fd, int status, uint64_t first, uint64_t n) {
     gee_status(req, status);
     int rc = gee_content_length(req, n);
     bool has_body = n > 0 && strcmp(gee_method(req), "HEAD") != 0;
     if (rc < 0)
         return rc;
-    return has_body ? send_bytes(req, fd, first, n) : gee_write(req, "", 0);
+    return has_body ? gee_send_bytes(req, fd, first, n) : gee_write(req, "", 0);
 }
 
 static int default_header(gee_req *req, const char *name, const char *value) {

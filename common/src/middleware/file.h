@@ -30,6 +30,13 @@ const char *gee_media_type(const char *name);
  */
 int gee_open_beneath(int dir, const char *path);
 
+/* The same on a worker, for a dir that may not hang: UV_EAGAIN, a thread has to see. */
+int gee_open_cached(int dir, const char *path);
+bool gee_dir_may_hang(int dir);
+
+/* send.c: of an open file; the rest of a body that was announced. 0 or an error. */
+int gee_send_bytes(gee_req *req, int fd, uint64_t at, uint64_t n);
+
 typedef struct gee_file_open {
     int fd; /* or a negative UV_E* code */
     struct stat st;

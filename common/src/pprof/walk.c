@@ -5,6 +5,8 @@
  * interrupted, between the stack pointer and that stack's end, which is mapped as long as
  * somebody runs on it. Which stack that is the stack pointer says: the task's, the thread's own
  * (of the loop, or of the pool), or one that we do not know, of which the first frame must do.
+ * A worker's current task is set before its stack is entered and cleared after it was left, and
+ * only then is either freed: so whenever the handler comes, the task that it finds is one.
  *
  * A library is built without frame pointers. Where such a function has left the register alone it
  * is its caller's, whose own return address is then the first that is found: one frame is

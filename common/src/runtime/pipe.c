@@ -231,9 +231,9 @@ static void pipe_peer(gee_io *io, char *buf, size_t size) {
     snprintf(buf, size, "simulated:0");
 }
 
-static const gee_io_ops pipe_ops = {pipe_read_start, pipe_read_stop, pipe_try_write, pipe_write,
-                                    pipe_unsent,     pipe_shutdown,  pipe_close,     pipe_close,
-                                    pipe_reset,      pipe_peer};
+static const gee_io_ops pipe_ops = {
+    pipe_read_start, pipe_read_stop, pipe_try_write, pipe_write, pipe_unsent, pipe_shutdown,
+    pipe_close,      pipe_close,     pipe_reset,     pipe_peer,  NULL};
 
 static pipe_end *new_end(size_t capacity) {
     pipe_end *e = calloc(1, sizeof(*e));

@@ -7,6 +7,7 @@
 #ifndef GEE_RUNTIME_STACK_H
 #define GEE_RUNTIME_STACK_H
 
+#include "base/tools.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,7 +40,9 @@ bool gee_stack_is_guard(const gee_stack *s, const void *addr);
  */
 enum { GEE_STACK_END = 64 };
 char *gee_stack_low(const gee_stack *s); /* lowest usable byte */
-static inline char *gee_stack_top(const gee_stack *s) {
+/* In a handler too, on the loop while a task is current: it runs between the loop and the task,
+ * and TSan, for whom these are two threads, would see the one read what the other's maker wrote. */
+GEE_TSAN_CARRIER static inline char *gee_stack_top(const gee_stack *s) {
     return s->base + s->size - GEE_STACK_END;
 }
 

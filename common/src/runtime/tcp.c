@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -90,6 +91,31 @@ static ssize_t tcp_try_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
     gee_tsan_ignore_end();
     if (sent < 0 && errno == ENOBUFS) /* of the kernel's own: it may have some when it says so */
         return UV_EAGAIN;
+    return sent < 0 ? uv_translate_sys_error(errno) : sent;
+}
+
+/* MSG_MORE: the head travels with the first bytes of the file. */
+static ssize_t tcp_try_send_file(gee_io *io, uv_buf_t head, int file, uint64_t at, size_t n) {
+    off_t from = (off_t)at;
+    ssize_t sent = 0, more;
+    uv_os_fd_t fd;
+    int rc = uv_fileno((uv_handle_t *)stream(io), &fd);
+    if (rc < 0)
+        return rc;
+    if (uv_stream_get_write_queue_size(stream(io)) > 0)
+        return UV_EAGAIN;
+    gee_tsan_ignore_begin();
+    if (head.len > 0)
+        do
+            sent = send(fd, head.base, head.len, MSG_NOSIGNAL | MSG_MORE);
+        while (sent < 0 && errno == EINTR);
+    if (sent == (ssize_t)head.len) {
+        do
+            more = sendfile(fd, file, &from, n);
+        while (more < 0 && errno == EINTR);
+        sent = more >= 0 ? sent + more : sent > 0 ? sent : -1;
+    }
+    gee_tsan_ignore_end();
     return sent < 0 ? uv_translate_sys_error(errno) : sent;
 }
 
@@ -196,9 +222,9 @@ static void tcp_peer(gee_io *io, char *buf, size_t size) {
         address_text(&addr, buf, size);
 }
 
-static const gee_io_ops tcp_ops = {tcp_read_start, tcp_read_stop, tcp_try_write, tcp_write,
-                                   tcp_unsent,     tcp_shutdown,  tcp_close,     tcp_close_later,
-                                   tcp_reset,      tcp_peer};
+static const gee_io_ops tcp_ops = {tcp_read_start, tcp_read_stop, tcp_try_write,    tcp_write,
+                                   tcp_unsent,     tcp_shutdown,  tcp_close,        tcp_close_later,
+                                   tcp_reset,      tcp_peer,      tcp_try_send_file};
 
 /* Closed before anyone had it. */
 static void on_refused(uv_handle_t *h) {

@@ -18,9 +18,6 @@ typedef struct gee_thread {
     char name[32];
 } gee_thread;
 
-/* In a shared library too it is there from the start: what is not might be allocated by the
- * handler that asks first. */
-#define GEE_TLS_OF_HANDLERS _Thread_local __attribute__((tls_model("initial-exec")))
 extern GEE_TLS_OF_HANDLERS gee_thread gee_this_thread;
 
 /* The calling thread has a stack, and will say where. Once is enough. */

@@ -43,6 +43,10 @@ typedef struct gee_io_ops {
     void (*reset)(gee_io *io);
     /* The peer's address as text. */
     void (*peer)(gee_io *io, char *buf, size_t size);
+    /* As try_write: of head, and behind it of n bytes of the file fd from `at`, without a copy. It
+     * waits for the disk where they are not in memory. More is written behind what was taken, or
+     * the io is closed. NULL: there is no such thing. */
+    ssize_t (*try_send_file)(gee_io *io, uv_buf_t head, int fd, uint64_t at, size_t n);
 } gee_io_ops;
 
 struct gee_io {

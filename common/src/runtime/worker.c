@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-_Thread_local gee_worker *gee_this_worker;
+GEE_TLS_OF_HANDLERS gee_worker *gee_this_worker;
 
 #ifdef GEE_TSAN
 gee_worker *gee_worker_self(void) {

@@ -134,7 +134,7 @@ static inline uint64_t gee_task_next_id(gee_worker *w) {
     return w->next_id++ * (uint64_t)w->rt->nworkers + (uint64_t)w->index + 1;
 }
 
-extern _Thread_local gee_worker *gee_this_worker; /* NULL outside */
+extern GEE_TLS_OF_HANDLERS gee_worker *gee_this_worker; /* NULL outside */
 #ifdef GEE_TSAN
 gee_worker *gee_worker_self(void); /* not where code is instrumented */
 #else
