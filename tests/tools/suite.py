@@ -316,7 +316,6 @@ PARTS = {
                                       "--under", "valgrind", needs="valgrind"), ("valgrind",)),
     "races": Part(WIDE, races, ("tsan", "valgrind")),
 
-    "hunt": Part(NARROW, says("the hunt can be won", "test_hunt.py"), BUILD),
     "transcripts": Part(NARROW, says("what the lessons show of a terminal", "transcripts.py"),
                         (*BUILD, "tsan", "valgrind")),
     "watch": Part(NARROW, says("the workshop's watch, in tmux", "test_watch.py", needs="tmux"), BUILD),
@@ -336,7 +335,8 @@ PARTS = {
     "onion": Part(NARROW, says("the picture of a chain, and its trace", "onion.py"), BUILD),
     "timeline": Part(NARROW, says("the picture of a trace", "timeline.py"), BUILD),
 
-    # They judge shares of the CPU.
+    # They judge shares of the CPU, and how often something is done in a second.
+    "hunt": Part(ALONE, says("the hunt can be won", "test_hunt.py"), BUILD),
     "cpuprof": Part(ALONE, says("a CPU profile, by go tool pprof and as a flame graph", "cpuprof.py")),
     "perf": Part(ALONE, lambda sheet: scripts(sheet, lambda s: s.endswith("/perf.sh"))),
     "storm": Part(ALONE, says("the profile storm, a few seconds of each", "storm.py", "--seconds", "4")),
