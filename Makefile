@@ -68,8 +68,8 @@ bench:
 
 .PHONY: leaks test-readers
 leaks:
-	@python3 tests/tools/trace_join.py $(if $(URL),'$(URL)',--help) \
-	    $(if $(SECONDS),--seconds $(SECONDS)) || [ $$? -eq 1 ]
+	@$(if $(URL),,echo "which server? make leaks URL=http://localhost:8080" >&2; exit 2)
+	@python3 tests/tools/trace_join.py '$(URL)' $(if $(SECONDS),--seconds $(SECONDS)) || [ $$? -eq 1 ]
 
 test-readers:
 	@$(DEPS) check readers

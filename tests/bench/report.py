@@ -31,7 +31,7 @@ TABLE = "| {head} | {columns} |\n|---|{lines}|\n"
 MICRO = {"spawn": "task: spawn, run, exit", "switch": "switch of tasks",
          "chan": "channel, round trip, with a ctx", "chan_plain": "channel, round trip, without",
          "select": "select of 4", "ctx": "ctx: derive, cancel",
-         "ctx_timeout": "ctx with a deadline: derive, cancel", "timer": "timer: arm, stop",
+         "ctx_timeout": "ctx, a deadline: derive, cancel", "timer": "timer: arm, stop",
          "keys": "keys: set, get", "route10": "route, one of 10 (Go: Gin's)",
          "route1000": "route, one of 1,000 (Go: Gin's)"}
 COLOURS = {"gee": "#228833"}

@@ -5,6 +5,7 @@
 #include "runtime/origin.h"
 #include "t_json.h"
 #include "t_site.h"
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,9 +71,15 @@ static void sleeps(gee_ctx *ctx, void *ms) {
     gee_sleep(ctx, *(int *)ms);
 }
 
+static void sleeps_again(gee_ctx *ctx, void *ms) {
+    gee_sleep(ctx, 5000);
+    sleeps(ctx, ms);
+}
+
 static void live_body(gee_ctx *ctx, void *arg) {
     static int ms = 60 * 1000;
     (void)arg;
+    start(ctx, sleeps_again, &ms, "again.c:1");
     start(ctx, sleeps, &ms, "sleeper.c:1");
     gee_sleep(ctx, 5000);
     start(ctx, sleeps, &ms, "sleeper.c:1");
@@ -81,6 +88,8 @@ static void live_body(gee_ctx *ctx, void *arg) {
     T_EQ(p.live, 2);
     T_EQ(p.oldest_ms, 7000);
     T_EQ(p.waits_ms, 7000);
+    T_EQ(of("again.c:1", "").oldest_ms, 7000);
+    T_EQ(of("again.c:1", "").waits_ms, 2000); /* in this wait */
     T_STR(p.reason, "sleep");
     T_CHECK(strstr(p.parked_at, "test_paths.c:"));
     gee_sleep(ctx, ms);
@@ -175,12 +184,72 @@ static void workers_body(gee_ctx *ctx, void *arg) {
         gee_sleep(ctx, 10);
     gee_path_info p = of("fan.c:1", "hub.c:1");
     T_EQ(p.started, 100); /* of three workers, and one row */
+    T_EQ(p.ended, 100);
     T_EQ(p.live, 0);
 }
 
 static void test_workers(void **state) {
     (void)state;
     t_real(3, workers_body, NULL);
+}
+
+/* Of a path that waits on two workers the longest wait counts, on whichever it is. */
+static void longest_body(gee_ctx *ctx, void *arg) {
+    static int ms = 60 * 1000;
+    gee_ctx *end = gee_ctx_with_cancel(ctx);
+    (void)arg;
+    gee_go_on_at(0, end, sleeps, &ms, "a task", "here.c:1");
+    gee_go_on_at(1, end, sleeps, &ms, "a task", "there.c:1");
+    gee_sleep(ctx, 200);
+    gee_go_on_at(1, end, sleeps, &ms, "a task", "here.c:1");
+    gee_go_on_at(0, end, sleeps, &ms, "a task", "there.c:1");
+    while (of("here.c:1", "").live < 2 || of("there.c:1", "").live < 2)
+        gee_sleep(ctx, 1);
+    gee_path_info here = of("here.c:1", ""), there = of("there.c:1", "");
+    gee_ctx_end(end);
+    T_CHECK(here.oldest_ms >= 200 && there.oldest_ms >= 200);
+    T_CHECK(here.waits_ms >= 200 && there.waits_ms >= 200);
+    while (of("here.c:1", "").live || of("there.c:1", "").live)
+        gee_sleep(ctx, 1);
+}
+
+static void test_longest(void **state) {
+    (void)state;
+    t_real(2, longest_body, NULL);
+}
+
+/* A worker is asked between two of its tasks, and not looked at in the middle of one. */
+static _Atomic bool busy, let_go;
+
+static void is_busy(gee_ctx *ctx, void *arg) {
+    (void)ctx;
+    (void)arg;
+    busy = true;
+    while (!let_go)
+        sched_yield();
+}
+
+static void lets_go(gee_ctx *ctx, void *arg) {
+    (void)ctx;
+    (void)arg;
+    let_go = true;
+}
+
+static void busy_body(gee_ctx *ctx, void *arg) {
+    busy = let_go = false;
+    gee_go_on_at(1, ctx, is_busy, arg, "a task", "busy.c:1");
+    while (!busy)
+        gee_sleep(ctx, 1);
+    gee_go(ctx, lets_go, NULL); /* its turn comes while this one waits for the answer */
+    of("busy.c:1", "");
+    bool was_asked = let_go;
+    let_go = true;
+    T_CHECK(was_asked);
+}
+
+static void test_busy(void **state) {
+    (void)state;
+    t_real(2, busy_body, NULL);
 }
 
 /* --- the page --- */
@@ -208,7 +277,8 @@ T_SITE(page, routes)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_path), cmocka_unit_test(test_live),    cmocka_unit_test(test_successors),
-    cmocka_unit_test(test_many), cmocka_unit_test(test_workers), cmocka_unit_test(page),
+    cmocka_unit_test(test_many), cmocka_unit_test(test_workers), cmocka_unit_test(test_longest),
+    cmocka_unit_test(test_busy), cmocka_unit_test(page),
 };
 
 T_MAIN(tests)

@@ -1,4 +1,5 @@
 /* /debug/pprof/: the pages, in simulation, where every time is exact. */
+#include "pprof/prof_task.h"
 #include "t_site.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -244,6 +245,72 @@ static void test_heap_body(gee_ctx *ctx, t_conn *c, int port) {
 }
 T_SITE(test_heap, routes)
 
+/* --- tasks come and go while it looks --- */
+
+enum { CROWD = 2000, GROUPS = 20, STAY = 7 }; /* of each ten of the crowd the seventh stays */
+
+struct crowd {
+    gee_ctx *groups[GROUPS];
+    bool seen;
+    int turns;
+};
+
+static void leaves(gee_ctx *ctx, void *arg) {
+    (void)arg;
+    gee_ctx_wait(ctx);
+}
+
+static void stays(gee_ctx *ctx, void *arg) {
+    (void)arg;
+    gee_ctx_wait(ctx);
+}
+
+/* With each turn that it has while others look, some go, and as many come. */
+static void moves(gee_ctx *ctx, void *arg) {
+    struct crowd *s = arg;
+    for (; !s->seen; s->turns++) {
+        if (s->turns < GROUPS) {
+            gee_ctx_cancel(s->groups[s->turns], UV_ECANCELED);
+            for (int i = 0; i < CROWD / GROUPS; i++)
+                gee_go(ctx, leaves, NULL);
+        }
+        gee_sleep(NULL, 0);
+    }
+}
+
+static void while_it_looks(gee_ctx *ctx, void *arg) {
+    struct crowd s = {0};
+    gee_ctx *end = gee_ctx_with_cancel(ctx);
+    gee_prof_tasks all;
+    int stay = 0;
+    (void)arg;
+    for (int i = 0; i < GROUPS; i++)
+        s.groups[i] = gee_ctx_with_cancel(end);
+    for (int i = 0; i < CROWD; i++)
+        if (i % 10 == STAY)
+            gee_go(end, stays, NULL);
+        else
+            gee_go(s.groups[i % GROUPS], leaves, NULL);
+    gee_sleep(ctx, 1);
+    gee_go(end, moves, &s);
+    int rc = gee_prof_tasks_take(&all);
+    s.seen = true;
+    for (const gee_prof_task *t = NULL; (t = gee_prof_tasks_next(&all, t)) != NULL;)
+        stay += t->fn == stays;
+    gee_prof_tasks_free(&all);
+    for (int i = 0; i < GROUPS; i++)
+        gee_ctx_end(s.groups[i]);
+    gee_ctx_end(end);
+    gee_sleep(ctx, 1);
+    T_EQ(rc, 0);
+    T_EQ(stay, CROWD / 10);
+}
+
+static void test_while_it_looks(void **state) {
+    (void)state;
+    t_run(&(gee_config){.sim = true}, 0, while_it_looks, NULL);
+}
+
 /* --- a file --- */
 
 static void test_save_body(gee_ctx *ctx, t_conn *c, int port) {
@@ -269,7 +336,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_symbol),     cmocka_unit_test(test_goroutine),
     cmocka_unit_test(test_taskleak),   cmocka_unit_test(test_delta),
     cmocka_unit_test(test_delta_gone), cmocka_unit_test(test_block),
-    cmocka_unit_test(test_heap),       cmocka_unit_test(test_save),
+    cmocka_unit_test(test_heap),       cmocka_unit_test(test_while_it_looks),
+    cmocka_unit_test(test_save),
 };
 
 T_MAIN(tests)

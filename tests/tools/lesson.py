@@ -346,7 +346,7 @@ def check_port(command):
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             s.bind(("127.0.0.1", int(port)))
-        except ValueError:
+        except (ValueError, OverflowError):
             return  # the server has a word for that
         except OSError:
             raise ManifestError(f"port {port} is in use: PORT=8081 {command} …, or 0 for any") from None

@@ -223,7 +223,7 @@ def judge_failed_work(args, case, program, code, out):
     if own:
         return Verdict(case, NO_WORK, words, f"over the unit as it was given it passes. {where}")
     return Verdict(case, NOT_YET, words, "over the unit as it was given it fails as well (there, "
-                   f"{case.common[f'{program}:{test}']}): so this is not your doing, and yours to do. {where}")
+                   f"{case.common[f'{program}:{test}'].why}): so this is not your doing, and yours to do. {where}")
 
 
 def checked(case, out, test):

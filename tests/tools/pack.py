@@ -203,14 +203,17 @@ def make_tar(tree, out, name):
 
 def main(argv):
     p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    p.add_argument("chapter")
+    p.add_argument("chapter", nargs="?")
     p.add_argument("--out", type=pathlib.Path)
     p.add_argument("--into", type=pathlib.Path, help="an empty directory, instead of a tarball")
     p.add_argument("--flavours", default=",".join(FLAVOURS))
     p.add_argument("--root", type=pathlib.Path, default=ROOT)
     args = p.parse_args(argv)
     try:
-        chapter = manifest.pick_chapters(args.root, args.chapter)[0]
+        chapters = manifest.pick_chapters(args.root, args.chapter)
+        if len(chapters) > 1:
+            raise ManifestError(f"which chapter? CH=01, for one of: {', '.join(chapters)}")
+        chapter = chapters[0]
         flavours = [f for f in args.flavours.split(",") if shutil.which(FLAVOURS[f])]
         for f in set(args.flavours.split(",")) - set(flavours):
             print(f"not in the pack: {f}, for which {FLAVOURS[f]} is not installed")

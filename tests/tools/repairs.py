@@ -106,6 +106,8 @@ def main(argv):
     root = lesson.ROOT
     try:
         cases = manifest.select(root, args.chapter, None)
+        if not (root / cases[0].chapter / "repairs").is_dir():
+            raise manifest.ManifestError(f"{cases[0].chapter} has none; CH=01 has")
         repairs = {(c.name, k): Repair(root, c, k) for c in cases for k, _ in KINDS}
     except manifest.ManifestError as e:
         print(f"repairs.py: {e}", file=sys.stderr)

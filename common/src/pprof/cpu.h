@@ -75,8 +75,8 @@ enum { GEE_SAMPLER_SLOTS = 256 };
 /* Puts the handler in place, for good. 0 or UV_EBUSY, as above. */
 int gee_sampler_watch(void);
 
-/* Makes room for the samples of a thread, before it has its timer; *value is for the timer's
- * signal. 0 or UV_ENOMEM. */
+/* Makes room for the samples of a thread, some dozens and no more, before it has its timer; *value
+ * is for the timer's signal. 0 or UV_ENOMEM. */
 int gee_sampler_open(int slot, int tid, union sigval *value);
 /* When its timer is gone. A signal that is still on its way finds the slot closed. */
 void gee_sampler_close(int slot);

@@ -30,7 +30,8 @@ extern const gee_prof_kind gee_prof_goroutine, gee_prof_taskleak, gee_prof_heap,
 
 /* tasks.c: adds the sample of a task. */
 void gee_prof_add_task(gee_prof *p, const gee_prof_task *t, const char *leak);
-/* site.c: who started it: a frame around its first function, and a label. */
+/* site.c: who started it: a frame around its first function, "created by " and the function with
+ * its line, and a label, created_at. */
 void gee_prof_push_site(gee_prof_stack *s, const gee_prof_task *t);
 
 /* each.c: runs fn(ctx, args[i]) in a task on worker i, for all of them, and parks until all have

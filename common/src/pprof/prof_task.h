@@ -26,7 +26,8 @@ typedef struct gee_prof_tasks {
 } gee_prof_tasks;
 
 /*
- * Asks each worker for its tasks, but for those that do the asking. Parks; call from a task. 0 or
+ * Asks each worker for its tasks, but for those that do the asking. Parks; call from a task. It
+ * looks at so many at a time: others come and go meanwhile, and who stays is there once. 0 or
  * UV_ENOMEM. Free it in both cases.
  */
 int gee_prof_tasks_take(gee_prof_tasks *out);

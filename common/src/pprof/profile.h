@@ -41,7 +41,8 @@ typedef struct gee_prof_stack {
     int n, nlabels;
 } gee_prof_stack;
 
-/* What is too many is left out: of frames the outermost. */
+/* What is too many is left out: of frames the outermost. A name that ends with a blank is followed
+ * by the function in which site is: "created by " and "chat". */
 void gee_prof_push_pc(gee_prof_stack *s, uintptr_t pc);
 void gee_prof_push_frame(gee_prof_stack *s, const char *name, gee_site site);
 void gee_prof_label_add(gee_prof_stack *s, const char *key, const char *value);
