@@ -229,16 +229,16 @@ $(LIB_OTLP): $(OTLP_OBJS)
 TESTLIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 TESTS        := $(patsubst tests/common/%.c,$(B)/tests/common/%,$(wildcard tests/common/test_*.c))
 CPPFLAGS_tests := -Itests/lib
+# These flavours are about the library; a test itself is optimised, and warned about, in release.
+UNOPTIMISED := $(if $(filter clang asan tsan valgrind,$(FLAVOUR)),-O0)
 $(B)/tests/%.o: CPPFLAGS += $(CPPFLAGS_tests)
-$(B)/tests/common/%.o: CFLAGS += $(WHOLE_STACKS)
+$(B)/tests/common/%.o: CFLAGS += $(WHOLE_STACKS) $(UNOPTIMISED)
 
 $(B)/tests/common/test_%: $(B)/tests/common/test_%.o $(TESTLIB_OBJS) $(LIB)
-	@echo "  LD      $@"
-	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
+	$(link)
 
 $(B)/tests/common/test_otlp_curl: $(B)/tests/common/test_otlp_curl.o $(TESTLIB_OBJS) $(LIB_OTLP) $(LIB)
-	@echo "  LD      $@"
-	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_OTLP) $(LIB) $(LIBS) $(TEST_LIBS)
+	$(link)
 
 $(B)/tests/common/test_signals $(B)/tests/common/test_signals.%: LDFLAGS += $(WRAP_signals)
 $(B)/tests/common/test_keys $(B)/tests/common/test_keys.%: LDFLAGS += $(WRAP_keys)

@@ -1,7 +1,7 @@
 /*
  * What a span of a request costs (count.py): peers/gee.c's greeting, with its two middlewares, and
- * with tracing behind `traced`. What is exported goes into a sink, which looks at nothing and says 200:
- * all that the library does is in it, up to the body of the request to a collector.
+ * with tracing behind `traced`. What is exported goes into a sink, which looks at nothing and says
+ * 200: all that the library does is in it, up to the body of the request to a collector.
  */
 #include "gee/gee.h"
 #include <stdio.h>

@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { IN_A_TURN = 8 + 8 + 200 / 64 }; /* at once, and behind: real.c */
+enum { IN_A_TURN = 4 + 8 + 200 / 64 }; /* at once, and behind: real.c */
 enum { CROWD = 200, FEW = 4, LATE = 32, HIGH = 500, MOST = HIGH + 2 * CROWD };
 
 static atomic_int parked, ended;
@@ -90,10 +90,11 @@ static int ends(void) {
 
 /* The worker has not heard of it when this returns. False: the kernel does not bring it. */
 static bool leave(const int *fds, int n) {
+    int all = ends() + n;
     close_all(fds, n);
-    for (int i = 0; i < 10000 && ends() < n; i++)
+    for (int i = 0; i < 10000 && ends() < all; i++)
         usleep(1000);
-    return ends() == n;
+    return ends() == all;
 }
 
 static struct rlimit limit_to(rlim_t n) {
@@ -158,6 +159,36 @@ static void few_body(gee_ctx *ctx, t_conn *none, int port) {
     T_EQ(now.fds, base.fds); /* though on_close comes a turn later */
     T_EQ(gee_worker_self()->ndead, 0);
     T_STR(t_census_settles(ctx, &base, 5000, diff, sizeof(diff)), "");
+}
+
+/* Half of a crowd leaves in one turn, half in the next, behind which so many are not closed. */
+static void leave_in_two_turns(gee_ctx *ctx, int port, bool long_dead, size_t *left) {
+    int fds[CROWD];
+    gee_census base;
+    char diff[128];
+    gee_worker *w = gee_worker_self();
+    parked = ended = 0;
+    t_census_rest(ctx, &base);
+    T_CHECK(park_all(ctx, fds, CROWD, port));
+    T_CHECK(leave(fds, CROWD / 2));
+    while (ended < CROWD / 2)
+        gee_yield();
+    T_CHECK(leave(fds + CROWD / 2, CROWD / 2));
+    w->dead_since_ns = long_dead ? 0 : gee_now_ns(); /* however long all this has taken */
+    while (ended < CROWD)
+        gee_yield();
+    *left = w->ndead;
+    w->dead_since_ns = 0;
+    T_STR(t_census_settles(ctx, &base, 5000, diff, sizeof(diff)), "");
+}
+
+static void more_body(gee_ctx *ctx, t_conn *none, int port) {
+    (void)none;
+    size_t put_off = 0, too_long = 0;
+    leave_in_two_turns(ctx, port, false, &put_off);
+    leave_in_two_turns(ctx, port, true, &too_long);
+    T_EQ(put_off, CROWD - 4); /* but for those that died first */
+    T_EQ(too_long, put_off - 8 - (CROWD / 2) / 64);
 }
 
 /* --- when there is no descriptor --- */
@@ -247,6 +278,11 @@ static void test_a_crowd_is_closed_behind_its_tasks(void **state) {
     with_room(crowd_body);
 }
 
+static void test_while_more_leave_none_is_closed_for_a_while(void **state) {
+    (void)state;
+    with_room(more_body);
+}
+
 static void test_a_few_are_closed_at_once(void **state) {
     (void)state;
     with_room(few_body);
@@ -267,6 +303,7 @@ static void test_a_shutdown_waits_for_them(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_crowd_is_closed_behind_its_tasks),
+    cmocka_unit_test(test_while_more_leave_none_is_closed_for_a_while),
     cmocka_unit_test(test_a_few_are_closed_at_once),
     cmocka_unit_test(test_an_accept_has_their_descriptors),
     cmocka_unit_test(test_a_shutdown_waits_for_them),

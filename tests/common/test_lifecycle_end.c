@@ -66,6 +66,38 @@ static void test_a_runnable_task_holds_its_owner_and_a_stack_once_it_ran(void **
     t_sim(runnable, NULL);
 }
 
+/* Whose struct is it, a block's of its own or its stack's? */
+static bool is_on_its_stack(const gee_task *t) {
+    const char *at = (const char *)t, *low = t->stack.base;
+    return low && at >= gee_stack_top(&t->stack) && at + sizeof(*t) <= low + t->stack.size;
+}
+
+static void loop_starts_two(gee_timer *timer) {
+    int64_t held = t_stacks_held();
+    (void)timer;
+    T_RC(gee_go(NULL, does_nothing, NULL), 0); /* it is next */
+    T_EQ(is_on_its_stack(t_youngest()), GEE_POOLS);
+    T_EQ(t_stacks_held(), held + GEE_POOLS);
+    T_RC(gee_go(NULL, does_nothing, NULL), 0); /* and has this one behind it */
+    T_CHECK(t_youngest()->stack.base == NULL);
+    T_EQ(t_stacks_held(), held + GEE_POOLS);
+}
+
+static void started(gee_ctx *ctx, void *arg) {
+    int64_t held = t_stacks_held(), before = t_tasks();
+    gee_timer timer = {0};
+    (void)arg;
+    T_RC(gee_timer_start(&timer, gee_clock_in_ms(1), loop_starts_two), 0);
+    gee_sleep(ctx, 2);
+    T_EQ(t_tasks(), before);
+    T_EQ(t_stacks_held(), held);
+}
+
+static void test_a_task_that_the_loop_starts_is_on_its_stack(void **state) {
+    (void)state;
+    t_sim(started, NULL);
+}
+
 /* --- dead --- */
 
 static _Atomic(char *) stack_of;
@@ -149,6 +181,7 @@ static void test_who_is_left_over_loses_its_stack_and_keeps_its_owner(void **sta
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_who_is_left_over_loses_its_stack_and_keeps_its_owner), /* it forks */
     cmocka_unit_test(test_a_runnable_task_holds_its_owner_and_a_stack_once_it_ran),
+    cmocka_unit_test(test_a_task_that_the_loop_starts_is_on_its_stack),
     cmocka_unit_test(test_the_stack_of_the_dead_is_the_next_ones),
 };
 

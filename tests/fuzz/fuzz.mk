@@ -1,7 +1,6 @@
 # `make fuzz FUZZ_S=60`: libFuzzer over tests/fuzz; see tests/fuzz/fuzz.h. `make fuzz-corpus`
 # takes what was found since into tests/fuzz/corpus, in as few files as cover the same.
 
-comma     := ,
 FUZZ_S    ?= 60
 FUZZ_BIN  := build/fuzz/fuzz
 FUZZ_NEW  := build/fuzz-corpus

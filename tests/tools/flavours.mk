@@ -1,5 +1,10 @@
 # How everything is compiled, and what it is linked with: in this tree and in a pack for a workshop.
 
+# Of the rules that make has of its own none is used, and it would try them all on each header.
+MAKEFLAGS += --no-builtin-rules
+
+comma := ,
+
 FLAVOUR ?= release
 B       := build/$(FLAVOUR)
 
@@ -64,7 +69,7 @@ else
 CPPFLAGS    += -isystem /usr/share/include/llhttp
 LLHTTP_OBJS := $(patsubst /usr/share/llhttp/%.c,$(B)/llhttp/%.o,$(wildcard /usr/share/llhttp/*.c))
 endif
-TEST_LIBS := $(shell pkg-config --libs cmocka libcurl 2>/dev/null)
+TEST_LIBS := -Wl,--as-needed $(shell pkg-config --libs cmocka libcurl 2>/dev/null)
 endif
 
 # Tests in which memory and libuv are made to fail, or a thread is held in an allocation.

@@ -61,11 +61,16 @@ TO_THE_LINE := $(if $(filter tsan valgrind,$(FLAVOUR)),-O0)
 define link
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
-	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(TEST_LIBS)
+	@$(CC) $(LDFLAGS) -o $@ $(linked) $(LIBS) $(TEST_LIBS)
 endef
 
-# A learner waits for some of these links, others are hundreds; gold takes a third of the time.
-GOLD := $(if $(shell command -v ld.gold),-fuse-ld=gold)
+# A learner waits for some of these links, others are hundreds; gold takes a third of the time. And it
+# takes of tests/lib what a program asks for, as of an archive: forty libraries come with libcurl, and
+# who does not use it has not to load them, nor Valgrind to read them.
+GOLD    := $(if $(shell command -v ld.gold),-fuse-ld=gold)
+linked   = $(filter-out $(TESTLIB_OBJS),$(filter %.o,$^)) $(if $(GOLD),$(asked_for),$(testlib)) $(filter %.a,$^)
+testlib  = $(filter $(TESTLIB_OBJS),$^)
+asked_for = $(if $(testlib),-Wl$(comma)--start-lib $(testlib) -Wl$(comma)--end-lib)
 $(B)/tests/common/test_% $(CHAPTERS:%=$(B)/%/test_%) $(CHAPTERS:%=$(B)/%/work/test_%) $(B)/tests/common/in_one.%: \
   LDFLAGS += $(GOLD)
 
@@ -83,14 +88,21 @@ $(B)/tests/in_one/%.o: $(B)/tests/common/%.o
 	@mkdir -p $(@D)
 	@objcopy --redefine-sym main=main_of_$* $< $@
 
-# $(1): the variant's name; $(2): its units
+# $(1): the variant's name, $(2): its units; each with a % if it is one for each unit of a chapter
 define over_units_rules
 $(B)/tests/common/in_one.$(1): $(IN_ONE_OBJS) $(2) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
 	$$(link)
-$(IN_ONE:%=$(B)/tests/common/%.$(1)): $(B)/tests/common/in_one.$(1)
-	@ln -sf $$(<F) $$@
-$(BY_ITSELF:%=$(B)/tests/common/%.$(1)): $(B)/tests/common/%.$(1): $(B)/tests/common/%.o $(2) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
+$(foreach t,$(BY_ITSELF),$(eval $(call by_itself_rules,$(t),$(1),$(2))))
+endef
+
+define by_itself_rules
+$(B)/tests/common/$(1).$(2): $(B)/tests/common/$(1).o $(3) $(TESTLIB_OBJS) $(LIB) $(UNITS_LIST)
 	$$(link)
+endef
+
+define by_name_rules
+$(B)/tests/common/test_%.$(1): $(B)/tests/common/in_one.$(1)
+	@ln -sf $$(<F) $$@
 endef
 
 define state_of_chapter_rules
@@ -165,8 +177,8 @@ $(foreach c,$(CHAPTERS),$(foreach t,$(basename $(notdir $(wildcard $(c)/test_*.c
 
 $(foreach s,$(STATES),$(eval $(call over_units_rules,$(s),$(call units_in,$(s))))\
   $(foreach c,$(CHAPTERS),$(eval $(call state_of_chapter_rules,$(c),$(s)))))
-$(foreach c,$(CHAPTERS),$(foreach u,$(basename $(notdir $(wildcard $(c)/broken/*.c))),\
-  $(eval $(call over_units_rules,only-$(c)-$(u),$(B)/$(c)/broken/$(u).o))))
+$(foreach c,$(CHAPTERS),$(eval $(call over_units_rules,only-$(c)-%,$(B)/$(c)/broken/%.o)))
+$(foreach v,$(STATES) $(ALONE),$(eval $(call by_name_rules,$(v))))
 
 # What a chapter needs beside that.
 -include $(CHAPTERS:%=%/chapter.mk)

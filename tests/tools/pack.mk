@@ -23,7 +23,7 @@ $(B)/tests/common/test_signals: LDFLAGS += $(WRAP_signals)
 $(B)/tests/common/test_keys: LDFLAGS += $(WRAP_keys)
 $(B)/tests/common/test_%: $(B)/tests/common/test_%.o $(TESTLIB_OBJS) $(LIB)
 	@echo "  LD      $@"
-	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(TEST_LIBS)
+	@$(CC) $(LDFLAGS) -o $@ $(linked) $(LIBS) $(TEST_LIBS)
 
 include tests/tools/lessons.mk
 include tests/tools/workshop.mk

@@ -31,13 +31,15 @@ OK = re.compile(r"^\[\s+OK \] (\S+)", re.M)
 FAILED = re.compile(r"^\[  FAILED  \] (\w+)$", re.M)
 TOTAL = re.compile(r"^(\d+) passed, (\d+) failed", re.M)
 FLAVOURS = {  # flavour: what it needs, seconds a program may take
-    "release": ("gcc", 60), "clang": ("clang", 60), "debug": ("gcc", 60),
-    "asan": ("gcc", 120), "tsan": ("clang", 180), "valgrind": ("valgrind", 300),
+    "tsan": ("clang", 300), "valgrind": ("valgrind", 600), "asan": ("gcc", 240),
+    "release": ("gcc", 120), "clang": ("clang", 120), "debug": ("gcc", 120),
 }
 VALGRIND = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full",
             "--child-silent-after-fork=yes"]
 TSAN = "exitcode=66 halt_on_error=0 second_deadlock_stack=1"
 ASAN = "detect_stack_use_after_return=0 fast_unwind_on_malloc=0"
+# Each program is linked by itself in the flavour release; under Valgrind a small one is read sooner.
+IN_ONE = ("clang", "debug", "asan", "tsan")
 # It counts samples of CPU time, and under Valgrind signals come when Valgrind has time for them.
 NOT_UNDER = {"valgrind": ("test_prof_cpu",)}
 BUILD, SIDES = ("build",), ("broken", "fixed")
@@ -73,26 +75,31 @@ def one_program(sheet, path, flavour, seconds):
     return path.name, passed, max(failed, 1 if why else 0), time.monotonic() - start, why, out
 
 
+def programs_of(flavour):
+    """In the flavours of IN_ONE the tests of common are one program, as on a state of the staircase."""
+    variant = f".S{int(chapters()[-1][2:4])}" if flavour in IN_ONE else ""
+    return [pathlib.Path(f"build/{flavour}/tests/common/{p.stem}{variant}")
+            for p in sorted((ROOT / "tests/common").glob("test_*.c"))] + [
+        pathlib.Path(f"build/{flavour}/{p}.fixed") for p in manifest.caseless(ROOT)]
+
+
 def unit(sheet, flavour):
     needs, seconds = FLAVOURS[flavour]
     if shutil.which(needs) is None:
         sheet.skip(f"common, {flavour}", f"{needs} is not installed")
         return
     start = time.monotonic()
-    caseless = [f"build/{flavour}/{p}.fixed" for p in manifest.caseless(ROOT)]
-    if not make(sheet, flavour, "tests", *caseless):
+    if not make(sheet, flavour, *map(str, wanted := programs_of(flavour))):
         sheet.line(f"common, {flavour}", 0, 1, time.monotonic() - start, "it does not build")
         return
-    programs = sorted((ROOT / "build" / flavour / "tests" / "common").glob("test_*"))
-    programs = [p for p in programs if p.suffix == ""] + [ROOT / p for p in caseless]
+    programs = [p for p in wanted if p.stem not in NOT_UNDER.get(flavour, ())]
     for name in NOT_UNDER.get(flavour, ()):
-        programs = [p for p in programs if p.name != name]
         sheet.skip(f"{name}, {flavour}", "it counts samples, and here they come late")
     # What took long in the flavour before goes first, so that nothing is waited for at the end.
-    programs.sort(key=lambda p: -TOOK.get(p.name, 0))
+    programs.sort(key=lambda p: -TOOK.get(p.stem, 0))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 1) as pool:
         results = list(pool.map(lambda p: one_program(sheet, p, flavour, seconds), programs))
-    TOOK.update({r[0]: r[3] for r in results})
+    TOOK.update({p.stem: r[3] for p, r in zip(programs, results)})
     for name, _, failed, _, why, out in results:
         if failed:
             sheet.say(f"     {name}: {why}")
@@ -262,7 +269,7 @@ def built(sheet):
     """What most parts need, at once: who has a limit would not wait for a compiler within it."""
     cases = manifest.select(ROOT, None, None)
     wanted = {
-        "debug": ["tests", *(f"build/debug/{c}/server.{side}" for c in chapters() for side in SIDES),
+        "debug": [*map(str, programs_of("debug")), *(f"build/debug/{c}/server.{side}" for c in chapters() for side in SIDES),
                   *sorted({f"build/debug/{c.chapter}/{c.program}.{side}" for c in cases for side in SIDES})],
         "release": ["tests", "examples", "build/release/ch04-pprof/hunt/server"],
     }
@@ -296,7 +303,7 @@ PARTS = {
     "flame": Part(NARROW, says("flame graphs", "flame.py", "--check")),
     "diff": Part(NARROW, says("what a case changes, at most 30 lines", "lesson.py", "diff", "--count")),
 
-    **{f: Part(WIDE, flavour(f), BUILD) for f in FLAVOURS},
+    **{f: Part(WIDE, flavour(f), BUILD) for f in FLAVOURS},  # first those that others come after
     "staircase": Part(WIDE, says("the staircase", "staircase.py"), BUILD),
     "workshop": Part(WIDE, says("the workshop: every case, in its packs", "test_workshop.py"),
                      (*BUILD, "tsan", "valgrind")),
@@ -309,7 +316,6 @@ PARTS = {
                                       "--under", "valgrind", needs="valgrind"), ("valgrind",)),
     "races": Part(WIDE, races, ("tsan", "valgrind")),
 
-    "hunt": Part(NARROW, says("the hunt can be won", "test_hunt.py"), BUILD),
     "transcripts": Part(NARROW, says("what the lessons show of a terminal", "transcripts.py"),
                         (*BUILD, "tsan", "valgrind")),
     "watch": Part(NARROW, says("the workshop's watch, in tmux", "test_watch.py", needs="tmux"), BUILD),
@@ -329,7 +335,8 @@ PARTS = {
     "onion": Part(NARROW, says("the picture of a chain, and its trace", "onion.py"), BUILD),
     "timeline": Part(NARROW, says("the picture of a trace", "timeline.py"), BUILD),
 
-    # They judge shares of the CPU.
+    # They judge shares of the CPU, and how often something is done in a second.
+    "hunt": Part(ALONE, says("the hunt can be won", "test_hunt.py"), BUILD),
     "cpuprof": Part(ALONE, says("a CPU profile, by go tool pprof and as a flame graph", "cpuprof.py")),
     "perf": Part(ALONE, lambda sheet: scripts(sheet, lambda s: s.endswith("/perf.sh"))),
     "storm": Part(ALONE, says("the profile storm, a few seconds of each", "storm.py", "--seconds", "4")),

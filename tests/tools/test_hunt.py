@@ -120,11 +120,11 @@ def accused(*args):
 
 
 def hunts():
-    """(what, whether it is so) of all runs. They wait most of the time: three at once."""
+    """(what, whether it is so) of all runs. They wait most of the time: five at once."""
     cases = [(("--only", s), {s}) for s in hunt.SUSPECTS]
     cases += [(("--only", "none"), set())]
     cases += [((str(seed),), set(hunt.answer_of(seed))) for seed in SEEDS]
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
         results = list(pool.map(lambda c: accused(*c[0]), cases))
     for (args, guilty), (found, ok) in zip(cases, results):
         yield f"{' '.join(args)}: {sorted(guilty)} guilty, {sorted(found)} accused", \

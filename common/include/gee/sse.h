@@ -24,8 +24,10 @@ typedef int64_t (*gee_stream_step)(gee_req *req, void *arg);
  * Calls step until it ends the stream, and sends what it wrote after each call.
  * The head, with what gee_status and gee_set_header said, goes out at once, so
  * that a client knows that the stream is open although nothing happens on it.
- * 0: step ended it; else why it ended: an error of the ctx or of the connection, which is
- * then cut (gee_hang_up).
+ * The answer to HEAD is that head: step is never called, since nobody would see what it writes. (A
+ * loop of one's own with gee_flush and gee_sleep runs for HEAD too, as it would in Go's net/http,
+ * and what it writes goes nowhere: ask gee_method.) 0: step ended it, or it was HEAD; else why it
+ * ended: an error of the ctx or of the connection, which is then cut (gee_hang_up).
  */
 int gee_stream(gee_req *req, gee_stream_step step, void *arg);
 

@@ -13,9 +13,7 @@ static char *with_room(const gee_buf *b, size_t cap) {
     return b->cap == 0 && cap == FIRST ? gee_pool_get(GEE_POOL_BUFS, FIRST) : realloc(b->data, cap);
 }
 
-int gee_buf_reserve(gee_buf *b, size_t n) {
-    if (b->cap - b->len >= n)
-        return 0;
+int gee_buf_grow(gee_buf *b, size_t n) {
     if (b->off > 0) { /* the consumed front first: it may be enough */
         memmove(b->data, b->data + b->off, b->len - b->off);
         b->len -= b->off;
@@ -80,7 +78,7 @@ void gee_buf_consume(gee_buf *b, size_t n) {
         b->off = b->len = 0;
 }
 
-void gee_buf_free(gee_buf *b) {
+void gee_buf_drop(gee_buf *b) {
     gee_count(GEE_COUNT_BYTES, -(int64_t)b->cap);
     if (b->cap == FIRST)
         gee_pool_put(GEE_POOL_BUFS, b->data);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 enum gee_count_kind {
+    GEE_COUNT_TASKS,
     GEE_COUNT_STACKS,
     GEE_COUNT_TIMERS, /* armed */
     GEE_COUNT_CTXS,

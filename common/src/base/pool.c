@@ -4,7 +4,7 @@
 
 enum { KEPT = 64 }; /* of a kind, by a thread */
 
-_Thread_local gee_pool_list gee_pools[GEE_POOL_KINDS];
+GEE_TLS_OF_HANDLERS gee_pool_list gee_pools[GEE_POOL_KINDS];
 
 void *gee_pool_malloc(size_t size) {
     return malloc(size);

@@ -28,12 +28,14 @@ typedef struct gee_pool_kept {
     struct gee_pool_kept *next;
 } gee_pool_kept;
 
-/* What the calling thread keeps of a kind. */
+/* What the calling thread keeps of a kind. In a shared library too it is there from the start: to
+ * ask for it would cost a call, and a task's memory is taken where signals' handlers may look on.
+ */
 typedef struct gee_pool_list {
     gee_pool_kept *first;
     int room; /* for so many more */
 } gee_pool_list;
-extern _Thread_local gee_pool_list gee_pools[GEE_POOL_KINDS];
+extern GEE_TLS_OF_HANDLERS gee_pool_list gee_pools[GEE_POOL_KINDS];
 
 void *gee_pool_malloc(size_t size);
 void gee_pool_free(void *p);

@@ -55,13 +55,13 @@ static void after_start(gee_work *work) {
         gee_work_again(work); /* nobody is left to tell that there is no memory for the task */
         return;
     }
-    gee_worker_task_gone(a->worker);
+    gee_worker_arrived(a->worker);
 }
 
 /* On its way to its worker it counts as a task: the runtime does not end without it. */
 static void start(gee_after *a) {
     a->work.fn = after_start;
-    atomic_fetch_add(&a->worker->rt->live, 1);
+    gee_worker_expects(a->worker);
     gee_post(a->worker, &a->work);
 }
 

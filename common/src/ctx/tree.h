@@ -10,19 +10,15 @@ struct gee_ctx {
     gee_ctx *parent; /* holds a reference; NULL: the background */
     gee_ctx *timed;  /* the nearest from here up that has a deadline of its own; NULL: none */
     bool kept;       /* that deadline is its maker's to move */
-    bool timeless;   /* it has no deadline of its own, and its memory ends in front of the timer */
+    bool timeless;   /* it has no deadline of its own, and its memory ends in front of that */
     bool detached;   /* the parent is asked for values, and ends without it */
+    gee_spin lock;
+    int cause; /* under lock, as watches and ended_ns are */
     const void *key;
     void *value;
     void (*free_value)(void *);
-
-    _Atomic uint64_t deadline_ns; /* of its own */
-
-    /* Under lock. */
-    gee_spin lock;
     gee_list watches;
     uint64_t ended_ns;
-    int cause;
 
     /* Written under lock, read by anyone; cause and ended_ns are set before err. */
     _Atomic int err;
@@ -31,6 +27,7 @@ struct gee_ctx {
     /* Under the parent's lock: its watch on the parent. While linked it is a reference. */
     gee_watch on_parent;
 
+    _Atomic uint64_t deadline_ns; /* of its own */
     /* The timer is its worker's, if there is one; `disarm` asks that worker to stop it. */
     gee_worker *worker;
     gee_timer timer;

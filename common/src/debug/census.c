@@ -32,10 +32,9 @@ static int64_t open_fds(void) {
 }
 
 void gee_census_take(gee_census *out) {
-    gee_runtime *rt = gee_runtime_current();
     gee_worker *w = gee_worker_self();
     *out = (gee_census){
-        .tasks = rt ? atomic_load(&rt->live) : 0,
+        .tasks = gee_count_sum(GEE_COUNT_TASKS),
         .timers = gee_count_sum(GEE_COUNT_TIMERS),
         .fds = open_fds(),
         .ctxs = gee_count_sum(GEE_COUNT_CTXS),

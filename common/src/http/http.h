@@ -174,7 +174,9 @@ struct gee_conn {
     gee_worker *worker;
     gee_io *io; /* NULL once it is closed */
     gee_list link;
-    int refs; /* io, task */
+    int refs;                       /* io, task */
+    enum gee_deadline deadline : 8; /* what the timer below is for */
+    bool lingering;
 
     /* Reading: the loop's; also the task's, between two exchanges. */
     gee_parser *parser;
@@ -194,10 +196,9 @@ struct gee_conn {
     int write_status;
     bool writing, written;
     bool close_after; /* the exchange that is being served is the last */
-    bool closing, lingering;
+    bool closing;
 
     /* One timer for all deadlines, deadline.c: it may ring early, and then looks here. */
-    enum gee_deadline deadline;
     gee_timer timer;
     uint64_t deadline_ns, write_ns; /* a body may be read while a response is written */
 

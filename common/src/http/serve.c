@@ -45,10 +45,10 @@ static void call_handler(void *arg) {
 
 /* A panic that no handler recovered, in the request's task or in one of its own. */
 static int handle(gee_exchange *x) {
-    gee_panic_info panic;
-    int rc = gee_recover(call_handler, x, &panic);
+    gee_worker *w = x->conn->worker;
+    int rc = gee_recover(call_handler, x, &w->panic);
     if (rc < 0)
-        gee_panic_print(&panic);
+        gee_panic_print(&w->panic);
     else if (x->head_sent || gee_ctx_cause(x->ctx) != GEE_EPANIC)
         return 0;
     if (gee_exchange_retract(x, 0))

@@ -158,7 +158,8 @@ static bool more_attrs(gee_span *s) {
         s->no_memory = true;
         return false;
     }
-    s->attrs = memcpy(attrs, s->first, sizeof(s->first));
+    memcpy(attrs, s->first, sizeof(s->first));
+    s->attrs = attrs;
     s->record.n += bytes;
     return true;
 }

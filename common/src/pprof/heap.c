@@ -72,7 +72,7 @@ static void tell_all(gee_ctx *ctx, void *arg) {
     (void)ctx;
     gee_tsan_ignore_begin(); /* of this worker nothing else runs now, though TSan cannot know */
     for (size_t i = 0; i < w->timers.n; i++)
-        tell(p, TIMER, (uintptr_t)w->timers.heap[i]->fn, NULL, sizeof(gee_timer));
+        tell(p, TIMER, (uintptr_t)w->timers.heap[i].timer->fn, NULL, sizeof(gee_timer));
     gee_list_each (it, &w->servers) {
         gee_server_part *server = gee_container(it, gee_server_part, link);
         gee_list_each (at, &server->conns)

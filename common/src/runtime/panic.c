@@ -5,6 +5,7 @@
  * cleanups that are due. A recover remembers how far the cleanups reached when it
  * was opened; a panic runs those above that mark and then jumps. The jump stays
  * within one stack, so longjmp is all it needs, and the sanitizers know longjmp.
+ * Where no recover is open, the panic ends the task (task.c).
  */
 #include "gee/panic.h"
 #include "base/symbol.h"
@@ -73,17 +74,15 @@ static void fill_in(gee_panic_info *info, const gee_task *t, gee_site site) {
 }
 
 /*
- * The outermost recovery has none of its own, but the worker's (task.c): one task after the other
- * uses that, and who parks has taken a copy. So it is like the run queue, a thing that carries
- * tasks, and orders nothing between two that panic.
+ * Some have no room of their own for it, but the worker's: one task after the other uses that, and
+ * who parks has taken a copy. So it is like the run queue, a thing that carries tasks, and orders
+ * nothing between two that panic.
  */
-static void hand_over(const gee_recovery *to, const gee_panic_info *info) {
-    bool carrier = to->outer == NULL;
-    if (to->info == NULL)
-        return;
+static void hand_over(gee_panic_info *to, const gee_panic_info *info) {
+    bool carrier = to == &gee_worker_self()->panic;
     if (carrier)
         gee_tsan_ignore_begin();
-    *to->info = *info;
+    *to = *info;
     if (carrier)
         gee_tsan_ignore_end();
 }
@@ -104,11 +103,17 @@ _Noreturn void gee_panic_at(gee_site site, const char *fmt, ...) {
     fill_in(&info, t, site);
     take_frames(&info, __builtin_return_address(0));
     gee_recovery *to = t->recovery;
-    while (t->cleanups != to->cleanups) {
+    gee_cleanup *last = to ? to->cleanups : NULL;
+    while (t->cleanups != last) {
         gee_cleanup *c = t->cleanups;
         t->cleanups = c->next; /* first: a panic in it goes on with the next */
         c->fn(c->arg);
     }
-    hand_over(to, &info);
-    longjmp(to->env, 1);
+    if (to) {
+        if (to->info)
+            hand_over(to->info, &info);
+        longjmp(to->env, 1);
+    }
+    hand_over(&t->worker->panic, &info);
+    gee_task_end_by_panic(t);
 }

@@ -2,7 +2,9 @@
 #include "runtime/transport.h"
 #include <time.h>
 
-enum { CLOSE_AT_ONCE = 8 }; /* of those whose clients have gone, when they die; as many later */
+/* Of sockets whose clients have gone: in a turn, as they die, and behind; and how long all of them
+ * are put off while more die. */
+enum { CLOSE_AT_ONCE = 4, CLOSE_LATER = 8, PUT_OFF_NS = 50 * 1000 * 1000 };
 
 static uint64_t real_now(gee_worker *w) {
     return w->now_ns = uv_hrtime();
@@ -68,8 +70,18 @@ static int real_start(gee_worker *w) {
     return uv_prepare_start(&w->prepare, before_poll);
 }
 
+/* Who has just lost many clients loses more, as a rule: what is left of their tasks comes first. */
+static size_t may_close(const gee_worker *w) {
+    bool many = w->died > CLOSE_AT_ONCE;
+    if (many && w->now_ns - w->dead_since_ns < PUT_OFF_NS)
+        return 0;
+    return CLOSE_LATER + w->ndead / 64;
+}
+
 static int real_poll(gee_worker *w) {
-    gee_io_close_dead(w, CLOSE_AT_ONCE + w->ndead / 64);
+    if (w->dead)
+        gee_io_close_dead(w, may_close(w));
+    w->died = 0;
     w->closes = CLOSE_AT_ONCE;
     set_alarm(w);
     uv_run(&w->loop, UV_RUN_ONCE);

@@ -39,11 +39,16 @@ bool gee_stack_is_guard(const gee_stack *s, const void *addr);
  * that frame, and ends where a return address is 0. DRD has died of the page behind.
  */
 enum { GEE_STACK_END = 64 };
+/* Above these there is room for the task itself: task.c. */
+enum { GEE_STACK_ROOM = 320 };
 char *gee_stack_low(const gee_stack *s); /* lowest usable byte */
+static inline void *gee_stack_room(const gee_stack *s) {
+    return s->base + s->size - GEE_STACK_ROOM;
+}
 /* In a handler too, on the loop while a task is current: it runs between the loop and the task,
  * and TSan, for whom these are two threads, would see the one read what the other's maker wrote. */
 GEE_TSAN_CARRIER static inline char *gee_stack_top(const gee_stack *s) {
-    return s->base + s->size - GEE_STACK_END;
+    return s->base + s->size - GEE_STACK_ROOM - GEE_STACK_END;
 }
 
 #endif

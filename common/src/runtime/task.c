@@ -1,4 +1,5 @@
 #include "runtime/task.h"
+#include "base/count.h"
 #include "base/pool.h"
 #include "base/tools.h"
 #include "runtime/park.h"
@@ -51,6 +52,7 @@ static void join_worker(gee_task *t) {
     t->created_ns = w->now_ns;
     t->origin = gee_origin_started(&w->origins, t->created_at, t->origin);
     gee_list_push(&w->tasks, &t->all);
+    gee_worker_add_task(w);
     gee_list_init(&t->kin);
     if (w->current) /* who spawns it */
         gee_list_push(&w->current->kin, &t->kin);
@@ -61,18 +63,25 @@ static void join_from_inbox(gee_work *work) {
     gee_task *t = gee_container(work, gee_task, wake);
     t->wake.fn = wake_from_inbox;
     join_worker(t);
+    gee_worker_arrived(t->worker);
 }
 
 static void entry(transfer from);
 
-static int take_stack(gee_worker *w, gee_task *t) {
-    if (gee_stack_get(&w->stacks, w->rt->stack_size, &t->stack) < 0)
-        return UV_ENOMEM;
-    t->fctx = make_fcontext(gee_stack_top(&t->stack), w->rt->stack_size, entry);
+static void set_stack(gee_worker *w, gee_task *t, const gee_stack *stack) {
+    t->stack = *stack;
+    t->fctx = make_fcontext(gee_stack_top(stack), w->rt->stack_size, entry);
 #ifdef GEE_TSAN
     t->fiber = __tsan_create_fiber(0);
     __tsan_set_fiber_name(t->fiber, t->name);
 #endif
+}
+
+static int take_stack(gee_worker *w, gee_task *t) {
+    gee_stack stack;
+    if (gee_stack_get(&w->stacks, w->rt->stack_size, &stack) < 0)
+        return UV_ENOMEM;
+    set_stack(w, t, &stack);
     return 0;
 }
 
@@ -87,17 +96,39 @@ bool gee_task_feed(gee_worker *w) {
     return true;
 }
 
+_Static_assert(!GEE_POOLS || sizeof(gee_task) <= GEE_STACK_ROOM, "a task fits on top of its stack");
+
+/* Nobody is in front of it: it runs next. Under the tools each task is a block of its own. */
+static bool runs_next(const gee_worker *w) {
+    return GEE_POOLS && w->current == NULL && w->runq_len == 0;
+}
+
+/* Zeroed. Its stack, if it is on it; else no base. NULL: no memory. */
+static gee_task *new_task(gee_worker *w, bool on_stack, gee_stack *stack) {
+    gee_task *t;
+    stack->base = NULL;
+    if (on_stack && gee_stack_get(&w->stacks, w->rt->stack_size, stack) == 0)
+        t = gee_stack_room(stack);
+    else
+        t = gee_pool_get(GEE_POOL_TASKS, sizeof(*t));
+    if (t == NULL)
+        return NULL;
+    memset(t, 0, sizeof(*t));
+    t->on_stack = stack->base != NULL;
+    return t;
+}
+
 /* The spawner makes the task, so that what it releases for TSan lives as long as the task. */
 int gee_task_spawn(gee_worker *w, const gee_spawn *s) {
     gee_worker *self = gee_worker_self();
     gee_task *by = self ? self->current : NULL;
     bool here = w == self;
-    if (here && !gee_task_feed(w))
+    if (here && !gee_list_empty(&w->starved) && !gee_task_feed(w))
         return UV_ENOMEM; /* the tasks that are there come first */
-    gee_task *t = gee_pool_get(GEE_POOL_TASKS, sizeof(*t));
+    gee_stack stack;
+    gee_task *t = new_task(w, here && runs_next(w), &stack);
     if (t == NULL)
         return UV_ENOMEM;
-    memset(t, 0, sizeof(*t));
     t->worker = w;
     t->created_at = s->site;
     if (by) {
@@ -112,14 +143,18 @@ int gee_task_spawn(gee_worker *w, const gee_spawn *s) {
     t->wake.fn = here ? wake_from_inbox : join_from_inbox;
     gee_task_set_name(t, s->name);
     gee_list_init(&t->link);
-    atomic_fetch_add_explicit(&w->rt->live, 1, memory_order_relaxed);
+    gee_count(GEE_COUNT_TASKS, 1);
     gee_race_release(t);
     if (self && self->probe)
         gee_probe_ready(self, t);
-    if (here)
+    if (t->on_stack)
+        set_stack(w, t, &stack); /* for a probe, who has a stack is not new */
+    if (here) {
         join_worker(t);
-    else
+    } else {
+        gee_worker_expects(w);
         gee_post(w, &t->wake);
+    }
     return 0;
 }
 
@@ -146,9 +181,14 @@ gee_task *gee_task_self(void) {
     return w ? w->current : NULL;
 }
 
-static void call(void *arg) {
-    gee_task *t = arg;
-    t->fn(t->owner, t->arg);
+/* The end of t, on its stack. */
+static _Noreturn void end(gee_task *t) {
+    if (t->on_exit)
+        t->on_exit(t);
+    gee_race_release(t->worker->rt);
+    t->state = GEE_TASK_DEAD;
+    gee_task_switch_out(t);
+    abort(); /* the dead are not resumed */
 }
 
 static void entry(transfer from) {
@@ -159,14 +199,27 @@ static void entry(transfer from) {
     __sanitizer_finish_switch_fiber(NULL, &w->stack_low, &w->stack_size);
 #endif
     gee_race_acquire(t);
-    if (gee_recover(call, t, &w->panic) < 0)
-        t->on_panic(t, &w->panic);
-    if (t->on_exit)
-        t->on_exit(t);
-    gee_race_release(w->rt);
-    t->state = GEE_TASK_DEAD;
-    gee_task_switch_out(t);
-    abort(); /* the dead are not resumed */
+    t->fn(t->owner, t->arg);
+    end(t);
+}
+
+static void last_words(transfer from) {
+    gee_task *t = from.data;
+    t->on_panic(t, &t->worker->panic);
+    end(t);
+}
+
+/*
+ * To the outermost recover, which costs a task nothing until it is needed: what is on the stack is
+ * nobody's any more, so there is no way back to keep, and the stack begins anew.
+ */
+_Noreturn void gee_task_end_by_panic(gee_task *t) {
+#ifdef GEE_ASAN
+    __asan_handle_no_return();
+#endif
+    jump_fcontext(make_fcontext(gee_stack_top(&t->stack), t->worker->rt->stack_size, last_words),
+                  t);
+    abort();
 }
 
 void gee_task_switch_out(gee_task *t) {
@@ -203,17 +256,20 @@ static void switch_in(gee_worker *w, gee_task *t) {
 
 static void forget(gee_task *t) {
     gee_worker *w = t->worker;
+    gee_stack stack = t->stack;
 #ifdef GEE_TSAN
     if (t->fiber)
         __tsan_destroy_fiber(t->fiber);
 #endif
-    if (t->stack.base)
-        gee_stack_put(&w->stacks, &t->stack);
     gee_list_del(&t->all);
     gee_list_del(&t->kin);
     t->origin->finished++;
-    gee_pool_put(GEE_POOL_TASKS, t);
-    gee_worker_task_gone(w);
+    if (!t->on_stack)
+        gee_pool_put(GEE_POOL_TASKS, t);
+    if (stack.base)
+        gee_stack_put(&w->stacks, &stack);
+    gee_count(GEE_COUNT_TASKS, -1);
+    w->ntasks--;
 }
 
 /* Nothing stops a thread of the pool that works for the task, with what is on its stack. */

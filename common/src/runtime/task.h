@@ -12,7 +12,9 @@
  *                      DEAD: off all lists, its stack is back in the cache
  *
  * A stack is taken when the task first runs, not when it is spawned: tasks that
- * run one after another to their end share one hot stack.
+ * run one after another to their end share one hot stack. A task that the loop starts while no
+ * other waits for its turn, a request's, takes it at once, for it runs next; and it lives on top
+ * of its stack, in a page that is there anyway.
  */
 #ifndef GEE_RUNTIME_TASK_H
 #define GEE_RUNTIME_TASK_H
@@ -81,6 +83,7 @@ struct gee_task {
     gee_ctx *wait_ctx; /* that ends this wait; NULL: none does */
     struct gee_park *park;
     gee_stack stack;
+    bool on_stack; /* this struct is */
     void *fctx;
 #ifdef GEE_TSAN
     void *fiber;
@@ -138,6 +141,8 @@ bool gee_task_feed(struct gee_worker *w);
 void gee_task_ready(gee_task *t);
 /* Back to the loop. The state was set before. */
 void gee_task_switch_out(gee_task *t);
+/* The calling task t has panicked, its cleanups have run, and the worker's panic says how. */
+_Noreturn void gee_task_end_by_panic(gee_task *t);
 /* Frees a task that will never run again, where it stands. */
 void gee_task_abandon(gee_task *t);
 

@@ -29,6 +29,19 @@ static uv_stream_t *stream(gee_io *io) {
     return &of(io)->u.stream;
 }
 
+static gee_io *io_of(void *stream) {
+    return &gee_container(stream, tcp_io, u.stream)->io;
+}
+
+/* The handle's data is its descriptor; -1: it is closing. */
+static int fd_of(gee_io *io) {
+    return (int)(intptr_t)stream(io)->data;
+}
+
+static void set_fd(gee_io *io, int fd) {
+    stream(io)->data = (void *)(intptr_t)fd;
+}
+
 /*
  * libuv reads by read(2) and writes by write(2): these are any file's, and go through more of the
  * kernel than recv and send, which are a socket's own. So the callback that is asked for a buffer
@@ -37,9 +50,8 @@ static uv_stream_t *stream(gee_io *io) {
  */
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf) {
     gee_worker *w = h->loop->data;
-    uv_os_fd_t fd = -1;
+    int fd = fd_of(io_of(h));
     (void)hint;
-    uv_fileno(h, &fd);
     do
         w->nread = recv(fd, w->read_buf, GEE_READ_BUF, 0);
     while (w->nread < 0 && errno == EINTR);
@@ -51,7 +63,7 @@ static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf) {
 }
 
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf) {
-    gee_io *io = s->data;
+    gee_io *io = io_of(s);
     gee_worker *w = s->loop->data;
     bool first = w->runq_len == 0;
     (void)buf;
@@ -76,11 +88,8 @@ static void tcp_read_stop(gee_io *io) {
 /* As uv_try_write; uv_buf_t is laid out as an iovec. */
 static ssize_t tcp_try_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
     struct msghdr msg = {.msg_iov = (struct iovec *)bufs, .msg_iovlen = n};
-    uv_os_fd_t fd;
+    int fd = fd_of(io);
     ssize_t sent;
-    int rc = uv_fileno((uv_handle_t *)stream(io), &fd);
-    if (rc < 0)
-        return rc;
     if (uv_stream_get_write_queue_size(stream(io)) > 0)
         return UV_EAGAIN;
     /* The loop closes descriptors where TSan does not look: their numbers would race. */
@@ -121,7 +130,7 @@ static ssize_t tcp_try_send_file(gee_io *io, uv_buf_t head, int file, uint64_t a
 }
 
 static void on_write(uv_write_t *req, int status) {
-    gee_io *io = req->handle->data;
+    gee_io *io = io_of(req->handle);
     gee_worker_awake(req->handle->loop->data);
     free(req);
     io->handler->on_write(io, status);
@@ -138,23 +147,20 @@ static int tcp_write(gee_io *io, const uv_buf_t *bufs, unsigned n) {
 
 /* What libuv has, and what the kernel has: there it is often more than a megabyte. */
 static size_t tcp_unsent(gee_io *io) {
-    uv_os_fd_t fd = -1;
     int queued = 0;
-    if (uv_fileno((uv_handle_t *)stream(io), &fd) < 0 || ioctl(fd, SIOCOUTQ, &queued) < 0)
+    if (ioctl(fd_of(io), SIOCOUTQ, &queued) < 0)
         queued = 0;
     return uv_stream_get_write_queue_size(stream(io)) + (size_t)queued;
 }
 
 /* Nothing is being written any more, so libuv, which would wait for that, is not needed. */
 static void tcp_shutdown(gee_io *io) {
-    uv_os_fd_t fd;
-    if (uv_fileno((uv_handle_t *)stream(io), &fd) == 0)
-        shutdown(fd, SHUT_WR); /* an error shows in what follows */
+    shutdown(fd_of(io), SHUT_WR); /* an error shows in what follows */
 }
 
 /* Its descriptor is free again: someone may be waiting for one. */
 static void on_close(uv_handle_t *h) {
-    gee_io *io = h->data;
+    gee_io *io = io_of(h);
     gee_worker *w = h->loop->data;
     gee_worker_awake(w);
     io->handler->on_close(io);
@@ -163,17 +169,21 @@ static void on_close(uv_handle_t *h) {
 }
 
 static void tcp_close(gee_io *io) {
+    set_fd(io, -1);
     uv_close((uv_handle_t *)stream(io), on_close);
 }
 
 static void tcp_close_later(gee_io *io) {
     gee_worker *w = stream(io)->loop->data;
+    w->died++;
     if (w->dead == NULL && w->closes > 0) { /* there are not many */
         w->closes--;
         tcp_close(io);
         return;
     }
     tcp_read_stop(io);
+    if (w->dead == NULL)
+        w->dead_since_ns = w->now_ns;
     io->next = NULL;
     *w->dead_end = io;
     w->dead_end = &io->next;
@@ -194,6 +204,7 @@ void gee_io_close_dead(gee_worker *w, size_t n) {
 static void tcp_reset(gee_io *io) {
     if (stream(io)->type != UV_TCP || uv_tcp_close_reset(&of(io)->u.tcp, on_close) != 0)
         tcp_close(io);
+    set_fd(io, -1);
 }
 
 static void address_text(const struct sockaddr_storage *addr, char *buf, size_t size) {
@@ -215,9 +226,7 @@ static void address_text(const struct sockaddr_storage *addr, char *buf, size_t 
 static void tcp_peer(gee_io *io, char *buf, size_t size) {
     struct sockaddr_storage addr = {0};
     socklen_t len = sizeof(addr);
-    uv_os_fd_t fd = -1;
-    uv_fileno((uv_handle_t *)stream(io), &fd);
-    getpeername(fd, (struct sockaddr *)&addr, &len);
+    getpeername(fd_of(io), (struct sockaddr *)&addr, &len);
     if (addr.ss_family == AF_UNIX)
         snprintf(buf, size, "unix");
     else
@@ -230,7 +239,7 @@ static const gee_io_ops tcp_ops = {tcp_read_start, tcp_read_stop, tcp_try_write,
 
 /* Closed before anyone had it. */
 static void on_refused(uv_handle_t *h) {
-    free(of(h->data));
+    free(of(io_of(h)));
 }
 
 static int open_pipe(uv_loop_t *loop, tcp_io *t, int fd) {
@@ -256,7 +265,7 @@ gee_io *gee_io_open(int fd, int domain) {
     }
     t->io.ops = &tcp_ops;
     int rc = domain == AF_UNIX ? open_pipe(loop, t, fd) : open_tcp(loop, t, fd);
-    t->u.stream.data = &t->io;
+    set_fd(&t->io, fd);
     if (rc == 0)
         return &t->io;
     close(fd);

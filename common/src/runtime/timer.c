@@ -4,44 +4,48 @@
 #include "runtime/worker.h"
 #include <stdlib.h>
 
-static bool before(const gee_timer *a, const gee_timer *b) {
-    return a->when_ns != b->when_ns ? a->when_ns < b->when_ns : a->seq < b->seq;
+static bool before(const gee_timer_place *a, const gee_timer_place *b) {
+    return a->when_ns != b->when_ns ? a->when_ns < b->when_ns : a->timer->seq < b->timer->seq;
 }
 
-static void place(gee_timers *ts, gee_timer *t, size_t i) {
-    ts->heap[i] = t;
-    t->slot = i + 1;
+static void place(gee_timers *ts, const gee_timer_place *p, size_t i) {
+    ts->heap[i] = *p;
+    p->timer->slot = i + 1;
 }
 
-static void sift_up(gee_timers *ts, gee_timer *t, size_t i) {
-    while (i > 0 && before(t, ts->heap[(i - 1) / 2])) {
-        place(ts, ts->heap[(i - 1) / 2], i);
+/* Where p goes that may be earlier than what is above i. */
+static void sift_up(gee_timers *ts, gee_timer_place p, size_t i) {
+    while (i > 0 && before(&p, &ts->heap[(i - 1) / 2])) {
+        place(ts, &ts->heap[(i - 1) / 2], i);
         i = (i - 1) / 2;
     }
-    place(ts, t, i);
+    place(ts, &p, i);
 }
 
-static void sift_down(gee_timers *ts, gee_timer *t, size_t i) {
+/* Or later than what is below. */
+static void sift_down(gee_timers *ts, gee_timer_place p, size_t i) {
     for (;;) {
         size_t child = 2 * i + 1;
         if (child >= ts->n)
             break;
-        if (child + 1 < ts->n && before(ts->heap[child + 1], ts->heap[child]))
+        if (child + 1 < ts->n && before(&ts->heap[child + 1], &ts->heap[child]))
             child++;
-        if (!before(ts->heap[child], t))
+        if (!before(&ts->heap[child], &p))
             break;
-        place(ts, ts->heap[child], i);
+        place(ts, &ts->heap[child], i);
         i = child;
     }
-    place(ts, t, i);
+    place(ts, &p, i);
 }
 
 static void remove_at(gee_timers *ts, size_t i) {
-    gee_timer *last = ts->heap[--ts->n];
-    ts->heap[i]->slot = 0;
+    gee_timer_place last = ts->heap[--ts->n];
+    ts->heap[i].timer->slot = 0;
     if (i < ts->n) {
-        sift_up(ts, last, i);
-        sift_down(ts, last, last->slot - 1);
+        if (i > 0 && before(&last, &ts->heap[(i - 1) / 2]))
+            sift_up(ts, last, i);
+        else
+            sift_down(ts, last, i);
     }
     gee_count(GEE_COUNT_TIMERS, -1);
 }
@@ -50,7 +54,7 @@ static void remove_at(gee_timers *ts, size_t i) {
 static int grow(gee_timers *ts) {
     size_t cap = ts->cap ? 2 * ts->cap : 64;
     gee_tsan_ignore_begin();
-    gee_timer **heap = realloc(ts->heap, cap * sizeof(gee_timer *));
+    gee_timer_place *heap = realloc(ts->heap, cap * sizeof(*heap));
     gee_tsan_ignore_end();
     if (heap == NULL)
         return UV_ENOMEM;
@@ -78,7 +82,7 @@ int gee_timer_start(gee_timer *t, uint64_t when_ns, void (*fn)(gee_timer *t)) {
     t->seq = ts->seq++;
     t->fn = fn;
     t->worker = w;
-    sift_up(ts, t, ts->n++);
+    sift_up(ts, (gee_timer_place){t->when_ns, t}, ts->n++);
     gee_count(GEE_COUNT_TIMERS, 1);
     return 0;
 }
@@ -92,15 +96,15 @@ bool gee_timer_stop(gee_timer *t) {
 }
 
 uint64_t gee_timers_next(const gee_timers *ts) {
-    return ts->n ? ts->heap[0]->when_ns : UINT64_MAX;
+    return ts->n ? ts->heap[0].when_ns : UINT64_MAX;
 }
 
 /* Those due now: one that a callback arms for now waits for the next round. */
 void gee_timers_fire(gee_worker *w, gee_timers *ts, uint64_t now_ns) {
     uint64_t round = ts->seq;
     (void)w;
-    while (ts->n && ts->heap[0]->when_ns <= now_ns && ts->heap[0]->seq < round) {
-        gee_timer *t = ts->heap[0];
+    while (ts->n && ts->heap[0].when_ns <= now_ns && ts->heap[0].timer->seq < round) {
+        gee_timer *t = ts->heap[0].timer;
         remove_at(ts, 0);
         t->fn(t);
     }

@@ -23,8 +23,14 @@ typedef struct gee_timer {
     struct gee_worker *worker; /* that armed it */
 } gee_timer;
 
+/* With its time beside it: what is compared with others is not fetched from all over memory. */
+typedef struct gee_timer_place {
+    uint64_t when_ns;
+    gee_timer *timer;
+} gee_timer_place;
+
 typedef struct gee_timers {
-    gee_timer **heap;
+    gee_timer_place *heap;
     size_t n, cap;
     uint64_t seq;
 } gee_timers;

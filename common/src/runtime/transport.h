@@ -59,7 +59,8 @@ struct gee_io {
 /*
  * Closes up to n of the worker's ios that are to be closed later, the oldest first. To close a
  * socket is most of what the end of a connection costs, and when many clients leave at once, what
- * lives does not wait for that: a turn of the loop closes a few, more when there are many.
+ * lives does not wait for that: a turn of the loop closes a few, more when there are many, and for
+ * a while none, if that turn has brought many more.
  */
 void gee_io_close_dead(gee_worker *w, size_t n);
 

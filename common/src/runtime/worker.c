@@ -140,13 +140,28 @@ void gee_worker_run_at_once(gee_worker *w) {
     run_slices(w, AT_ONCE);
 }
 
+void gee_worker_expects(gee_worker *w) {
+    atomic_fetch_add(&w->rt->busy, 1);
+}
+
+/* The last one tells worker 0, which may be waiting for that. */
+void gee_worker_arrived(gee_worker *w) {
+    gee_runtime *rt = w->rt;
+    if (atomic_fetch_sub(&rt->busy, 1) == 1 && w->index != 0 && atomic_load(&rt->main_done))
+        uv_async_send(&rt->workers[0].bell);
+}
+
 static bool finished(gee_worker *w) {
     gee_runtime *rt = w->rt;
+    if (w->busy && w->ntasks == 0) {
+        w->busy = false;
+        gee_worker_arrived(w);
+    }
     if (w->index != 0)
         return atomic_load(&rt->stop);
     if (!atomic_load_explicit(&rt->main_done, memory_order_relaxed))
         return false;
-    if (atomic_load(&rt->live) == 0)
+    if (atomic_load(&rt->busy) == 0)
         return true;
     return gee_driver_now(w) >= rt->deadline_ns;
 }
@@ -163,12 +178,6 @@ int gee_worker_loop(gee_worker *w) {
     }
     w->slices = 0; /* nothing runs any more */
     return rc;
-}
-
-void gee_worker_task_gone(gee_worker *w) {
-    gee_runtime *rt = w->rt;
-    if (atomic_fetch_sub(&rt->live, 1) == 1 && w->index != 0 && atomic_load(&rt->main_done))
-        uv_async_send(&rt->workers[0].bell);
 }
 
 void gee_worker_enter(gee_worker *w) {

@@ -59,21 +59,24 @@ struct gee_worker {
     int slices; /* that may still run before timers and other callbacks have their turn */
     gee_work *deferred, **deferred_end; /* work to do on the loop, in order */
     gee_list tasks;
-    gee_list starved;                /* tasks: no memory for a stack yet */
-    gee_work *hungry;                /* work for which there was no memory, latest first */
-    gee_timer again;                 /* armed while any of these two waits */
-    gee_list paused;                 /* listeners: no descriptor for a connection yet */
-    gee_list servers;                /* what listens here: of the layer above */
+    size_t ntasks;    /* of these */
+    bool busy;        /* counted in rt->busy: it has tasks, or had some in this turn */
+    gee_list starved; /* tasks: no memory for a stack yet */
+    gee_work *hungry; /* work for which there was no memory, latest first */
+    gee_timer again;  /* armed while any of these two waits */
+    gee_list paused;  /* listeners: no descriptor for a connection yet */
+    gee_list servers; /* what listens here: of the layer above */
     struct gee_io *dead, **dead_end; /* to be closed later, in order: transport.h */
     size_t ndead;
-    int closes; /* that this turn may still do at once */
+    uint64_t dead_since_ns; /* when the first of them came there, that found none */
+    int died, closes;       /* in this turn; and how many of these may still be closed at once */
     gee_task *current;
     gee_origins origins;
     struct gee_probe *probe; /* the first of those who look on; NULL: nobody does */
     /* In the task, when a wait is over, with its reason still in it; NULL: nobody asks. */
     void (*on_waited)(gee_task *t, uint64_t waited_ns);
     gee_stack_cache stacks;
-    gee_panic_info panic; /* of the task that ends by it, until that parks */
+    gee_panic_info panic; /* of a task that has panicked, until that parks */
     void *sched;          /* the loop's own context while a task runs */
     void *fiber;
     void *fake_stack;
@@ -100,8 +103,10 @@ struct gee_runtime {
     int nworkers;
     gee_worker *workers;
     uint64_t seed;
-    uint64_t run;         /* 1, 2, 3 …: the how-manyth of this process */
-    _Atomic int64_t live; /* tasks, of all workers */
+    uint64_t run; /* 1, 2, 3 …: the how-manyth of this process */
+    /* Workers that have tasks, and tasks that are on their way to one; 0: there is none. So a task
+     * costs no locked instruction, but a turn of an idle worker in which there were some. */
+    _Atomic int64_t busy;
     _Atomic bool main_done, stop;
     _Atomic int waiting_for_fd; /* workers */
     uv_sem_t out, may_close;    /* a worker has left its loop for good; all have: nobody rings */
@@ -126,8 +131,18 @@ void gee_worker_leave(void);
 int gee_worker_loop(gee_worker *w);
 /* Drops the tasks that are left and closes the loop. */
 void gee_worker_close(gee_worker *w);
-/* A task of w was freed. */
-void gee_worker_task_gone(gee_worker *w);
+/* Something is on its way to w that will start a task there, and has arrived: at which time
+ * it is w that is busy. From any thread; on w's own. */
+void gee_worker_expects(gee_worker *w);
+void gee_worker_arrived(gee_worker *w);
+/* A task has joined w, and on w's thread. */
+static inline void gee_worker_add_task(gee_worker *w) {
+    w->ntasks++;
+    if (!w->busy) {
+        w->busy = true;
+        atomic_fetch_add(&w->rt->busy, 1);
+    }
+}
 
 static inline uint64_t gee_driver_now(gee_worker *w) {
     return w->rt->driver->now_ns(w);
