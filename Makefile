@@ -181,7 +181,7 @@ help:
 	@echo 'make leaks URL=http://localhost:8080     the tasks that start and do not finish, in a trace of'
 	@echo '                      SECONDS=5 joined with a snapshot, and the paths of their creation'
 	@echo 'make test-readers   speedscope, in headless Chromium, opens a trace (installs both)'
-	@echo 'make install        headers, libgee.a, libgee.so, gee.pc, man pages; DESTDIR, PREFIX=/usr/local'
+	@echo 'make install        headers, libgee.a, libgee.so, gee.pc, man pages, gdb; DESTDIR, PREFIX=/usr/local'
 	@echo 'make man            the reference as man pages, under build/man: man -M build/man gee'
 	@echo 'make uninstall      the same variables as install was given'
 	@echo 'make clean-room RELEASE=bookworm   the checks in a Debian tree of their own (root)'

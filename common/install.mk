@@ -1,11 +1,16 @@
-# Installing, for programs outside this tree: headers, libgee.a, libgee.so, gee.pc, man pages; and,
-# where libcurl is, libgee-otlp.a with gee-otlp.pc.
+# Installing, for programs outside this tree: headers, libgee.a, libgee.so, gee.pc, man pages, what gdb
+# needs to show tasks; and, where libcurl is, libgee-otlp.a with gee-otlp.pc.
 #
 # The shared library exports what the public headers declare and nothing else: the
 # list is made from them (exports.map), so that no header needs a mark and no internal
 # name, llhttp's included, can meet one of the program's. Its objects are a tree of
 # their own, build/pic. Until the interface is frozen the soname stays at 0, which
 # promises nothing.
+#
+# gdb looks for DATADIR/gdb/auto-load/<real path of libgee.so.0>-gdb.py when it meets the library. It
+# does in its own prefix, so with PREFIX=/usr `gee tasks` is there unasked. Elsewhere, and for a program
+# that has libgee.a in it, `source` loads DATADIR/gee/gee-gdb.py. All of it reads debug information,
+# which is why nothing is stripped here; what a packager splits off, gdb finds by its build id.
 
 GEE_VERSION := 0.1.0
 GEE_SONAME  := libgee.so.0
@@ -13,9 +18,11 @@ GEE_SONAME  := libgee.so.0
 PREFIX     ?= /usr/local
 LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
-MANDIR     ?= $(PREFIX)/share/man
+DATADIR    ?= $(PREFIX)/share
+MANDIR     ?= $(DATADIR)/man
 INSTALL    ?= install
 
+GDBDIR   := $(DATADIR)/gdb/auto-load$(LIBDIR)
 HEADERS  := $(wildcard common/include/gee/*.h)
 ifneq ($(OTLP_LIBS),)
 INSTALL_OTLP := install-otlp
@@ -69,11 +76,13 @@ $(PIC)/$(GEE_SONAME): $(PIC_OBJS) $(PIC)/exports.map
 
 install-files: $(LIB) shared man $(INSTALL_OTLP)
 	$(INSTALL) -d $(DESTDIR)$(INCLUDEDIR)/gee $(DESTDIR)$(LIBDIR)/pkgconfig \
-	    $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man7
+	    $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(DATADIR)/gee $(DESTDIR)$(GDBDIR)
 	$(INSTALL) -m 644 $(HEADERS) $(DESTDIR)$(INCLUDEDIR)/gee
 	$(INSTALL) -m 644 $(LIB) $(DESTDIR)$(LIBDIR)/libgee.a
 	$(INSTALL) -m 755 $(PIC)/$(GEE_SONAME) $(DESTDIR)$(LIBDIR)/$(GEE_SONAME)
 	ln -sf $(GEE_SONAME) $(DESTDIR)$(LIBDIR)/libgee.so
+	$(INSTALL) -m 644 common/gdb/gee-gdb.py $(DESTDIR)$(DATADIR)/gee/gee-gdb.py
+	ln -sfr $(DESTDIR)$(DATADIR)/gee/gee-gdb.py $(DESTDIR)$(GDBDIR)/$(GEE_SONAME)-gdb.py
 	@echo "man pages -> $(DESTDIR)$(MANDIR)"
 	@$(INSTALL) -m 644 build/man/man3/*.3 $(DESTDIR)$(MANDIR)/man3
 	@$(INSTALL) -m 644 build/man/man7/gee.7 $(DESTDIR)$(MANDIR)/man7
@@ -98,7 +107,8 @@ install-otlp: $(LIB_OTLP)
 
 # With the variables that were given to install.
 uninstall:
-	rm -rf $(DESTDIR)$(INCLUDEDIR)/gee
+	rm -rf $(DESTDIR)$(INCLUDEDIR)/gee $(DESTDIR)$(DATADIR)/gee
+	rm -f $(DESTDIR)$(GDBDIR)/$(GEE_SONAME)-gdb.py
 	rm -f $(DESTDIR)$(LIBDIR)/libgee.a $(DESTDIR)$(LIBDIR)/libgee.so \
 	    $(DESTDIR)$(LIBDIR)/$(GEE_SONAME) $(DESTDIR)$(LIBDIR)/pkgconfig/gee.pc \
 	    $(DESTDIR)$(LIBDIR)/libgee-otlp.a $(DESTDIR)$(LIBDIR)/pkgconfig/gee-otlp.pc

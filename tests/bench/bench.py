@@ -221,7 +221,8 @@ def profile_part(args, results):
 
 
 def counts_part(results):
-    results["counts"] = {"instructions": count.instructions(), "routes": count.routes()}
+    results["counts"] = {"instructions": count.instructions(), "routes": count.routes(),
+                         "tracing": count.traced()}
 
 
 def one_part(part, args, results):

@@ -2,7 +2,7 @@
 
 Of a request to peers/gee.c, in user space, with nothing in its head but Host, as wrk sends it,
 with what a browser sends, and pipelined by 16. Of a route lookup among 10, 100 and 1,000
-routes (routes.c).
+routes (routes.c). Of what tracing adds to a request (traced.c).
 """
 
 import re
@@ -27,9 +27,9 @@ def collected(said):
     return int(re.search(r"Collected : (\d+)", said).group(1))
 
 
-def run(fields, depth, rounds, connections, start=Server):
+def run(fields, depth, rounds, connections, start=Server, command=("gee",)):
     """All instructions of a server that lives for so many requests on each connection."""
-    server = start([PROGRAMS / "gee"], under=CALLGRIND, stderr=subprocess.PIPE)
+    server = start([PROGRAMS / command[0], *command[1:]], under=CALLGRIND, stderr=subprocess.PIPE)
     request = f"GET /hello/you HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n{fields}\r\n".encode()
     clients = [socket.create_connection(("127.0.0.1", server.port), 30) for _ in range(connections)]
     for _ in range(rounds):
@@ -60,6 +60,24 @@ def instructions(connections=50, rounds=(20, 100)):
         counts[name] = more / ((many - few) * connections * depth)
     print("\nrequest, instructions in user space: "
           + ", ".join(f"{v:.0f} with the head of {name}" for name, v in counts.items()), flush=True)
+    return counts
+
+
+def traced(connections=50, rounds=(20, 100)):
+    """What tracing adds to a request (traced.c), with all of the export but the post: of one whose
+    trace is sampled, and of one whose client says that its is not. {which: instructions}"""
+    if shutil.which("valgrind") is None:
+        return None
+
+    def a_request(command, fields=""):
+        more = [run(fields, 1, n, connections, command=("traced", command)) for n in rounds]
+        return (more[1] - more[0]) / ((rounds[1] - rounds[0]) * connections)
+
+    unsampled = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n"
+    counts = {"sampled": a_request("traced") - a_request("plain"),
+              "not sampled": a_request("traced", unsampled) - a_request("plain", unsampled)}
+    print("tracing, instructions that it adds to a request: "
+          + ", ".join(f"{v:.0f} {k}" for k, v in counts.items()), flush=True)
     return counts
 
 

@@ -185,6 +185,8 @@ def counts_section(counts):
             for n, v in (counts.get("instructions") or {}).items()]
     rows += [(f"a route lookup among {int(n):,}", [f"{v:,.0f}"])
              for n, v in (counts.get("routes") or {}).items()]
+    rows += [(f"tracing of a request, {k}: a span and its export up to the post", [f"{v:,.0f} more"])
+             for k, v in (counts.get("tracing") or {}).items()]
     return text + table("", ["instructions"], rows)
 
 

@@ -4,6 +4,7 @@
  *
  * The test lowers RLIMIT_NOFILE below what is open. The clients' sockets are made before.
  */
+#include "runtime/transport.h"
 #include "t_client.h"
 #include "t_site.h"
 #include <errno.h>
@@ -201,9 +202,106 @@ static void test_a_shutdown_while_accepting_is_paused(void **state) {
     t_site_real(1, &(t_site){routes, paused_end_body, NULL, 0});
 }
 
+/* --- a descriptor of another worker's --- */
+
+struct other {
+    gee_listener listener;
+    gee_io *held, *got; /* of worker 1; of worker 0, which waits */
+    int ends[2];
+    _Atomic bool opened, closed, gone;
+};
+
+static void on_accept(gee_listener *l, gee_io *io) {
+    ((struct other *)l->data)->got = io;
+}
+
+static void on_listener_closed(gee_listener *l) {
+    ((struct other *)l->data)->gone = true;
+}
+
+static void on_io_closed(gee_io *io) {
+    *(_Atomic bool *)io->data = true;
+}
+
+static void close_io(gee_io *io, _Atomic bool *closed) {
+    static const gee_io_handler handler = {.on_close = on_io_closed};
+    io->handler = &handler;
+    io->data = closed;
+    io->ops->close(io);
+}
+
+static void open_there(gee_ctx *ctx, void *arg) {
+    struct other *o = arg;
+    (void)ctx;
+    o->held = gee_io_open(o->ends[0], AF_UNIX);
+    o->opened = true;
+}
+
+static void close_there(gee_ctx *ctx, void *arg) {
+    struct other *o = arg;
+    (void)ctx;
+    close_io(o->held, &o->closed);
+}
+
+static bool comes(gee_ctx *ctx, const _Atomic bool *flag) {
+    for (int i = 0; i < 5000 && !*flag; i++)
+        gee_sleep(ctx, 1);
+    return *flag;
+}
+
+/* The timer, which is for descriptors that others hold, is taken away: only the message is left. */
+static bool pauses_without_timer(gee_ctx *ctx, gee_listener *l) {
+    for (int i = 0; i < 5000 && gee_list_empty(&l->paused); i++)
+        gee_sleep(ctx, 1);
+    return gee_timer_stop(&l->retry);
+}
+
+static void other_body(gee_ctx *ctx, void *arg) {
+    struct other *o = arg;
+    struct crowd c = {.answered = 0};
+    o->listener.on_accept = on_accept;
+    o->listener.on_close = on_listener_closed;
+    o->listener.data = o;
+    int rc = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, o->ends);
+    if (rc == 0)
+        rc = gee_listen_tcp(&o->listener, "127.0.0.1", 0, GEE_ALONE);
+    T_RC(rc, 0);
+    open_all(&c);
+    T_RC(gee_go_on(1, ctx, open_there, o), 0);
+    T_CHECK(comes(ctx, &o->opened));
+    struct rlimit before = squeeze(0);
+    dial_all(&c, o->listener.port, "close");
+    bool paused = pauses_without_timer(ctx, &o->listener);
+    rc = gee_go_on(1, ctx, close_there, o);
+    for (int i = 0; i < 5000 && o->got == NULL; i++)
+        gee_sleep(ctx, 1);
+    setrlimit(RLIMIT_NOFILE, &before);
+    gee_listener_close(&o->listener);
+    bool closed = comes(ctx, &o->closed) && comes(ctx, &o->gone), accepted = o->got != NULL;
+    if (accepted) {
+        o->closed = false;
+        close_io(o->got, &o->closed);
+        closed = comes(ctx, &o->closed) && closed;
+    }
+    close(o->ends[1]);
+    close_all(&c);
+    T_RC(rc, 0);
+    T_CHECK(closed);
+    T_CHECK(paused);
+    T_CHECK(accepted);
+}
+
+static void test_a_socket_that_another_worker_closes_lets_the_next_in(void **state) {
+    static struct other o;
+    (void)state;
+    needs_the_kernels_limit();
+    t_real(2, other_body, &o);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_clients_wait_until_there_are_descriptors),
     cmocka_unit_test(test_a_connection_that_closes_lets_the_next_in),
+    cmocka_unit_test(test_a_socket_that_another_worker_closes_lets_the_next_in),
     cmocka_unit_test(test_a_shutdown_while_accepting_is_paused),
 };
 

@@ -1,5 +1,6 @@
 /* Panic and recover, in tasks and in requests; and a task that overruns its stack. */
 #include "gee/panic.h"
+#include "sync/pool.h"
 #include "t_client.h"
 #include "t_site.h"
 #include <fcntl.h>
@@ -22,13 +23,18 @@ static void listen_to_stderr(void) {
     dup2(fileno(said_file), STDERR_FILENO);
 }
 
-static void stop_listening(void) {
+/* What has been said so far. */
+static const char *heard(void) {
     fflush(stderr);
+    ssize_t n = pread(fileno(said_file), said, sizeof(said) - 1, 0);
+    said[n > 0 ? n : 0] = '\0';
+    return said;
+}
+
+static void stop_listening(void) {
+    heard();
     dup2(real_stderr, STDERR_FILENO);
     close(real_stderr);
-    rewind(said_file);
-    size_t n = fread(said, 1, sizeof(said) - 1, said_file);
-    said[n] = '\0';
     fclose(said_file);
 }
 
@@ -159,6 +165,28 @@ static void fails(gee_ctx *ctx, void *wg) {
     gee_panic("in a task");
 }
 
+static void fails_otherwise(gee_ctx *ctx, void *wg) {
+    gee_cleanup c;
+    (void)ctx;
+    gee_cleanup_push(&c, done, wg);
+    gee_panic("in another");
+}
+
+/* The first frame of the traceback that belongs to this message, of all in said[]. */
+static bool traceback_of(const char *message, char *frame, size_t size) {
+    unsigned id;
+    char title[48];
+    const char *at = strstr(said, message);
+    if (at == NULL || (at = strstr(at, ", task ")) == NULL || sscanf(at, ", task %u", &id) != 1)
+        return false;
+    snprintf(title, sizeof(title), "  traceback of task %u:\n", id);
+    if ((at = strstr(said, title)) == NULL || (at = strchr(at, '#')) == NULL)
+        return false;
+    size_t n = strcspn(at + 4, " ") + 4; /* "#0  " and a name */
+    snprintf(frame, size, "%.*s", (int)n, at);
+    return true;
+}
+
 static void owner_body(gee_ctx *ctx, void *arg) {
     gee_waitgroup wg = {0};
     gee_ctx *own = gee_ctx_with_cancel(ctx);
@@ -183,6 +211,89 @@ static void a_panic_in_a_task_ends_its_owner(void **state) {
     (void)state;
     t_run(&(gee_config){.sim = true}, 0, owner_body, NULL);
     t_real(2, owner_body, NULL);
+}
+
+/* All threads of the pool, each in a lane of its own. */
+static struct holder {
+    gee_lane lane;
+    gee_waitgroup *ended;
+} holders[64];
+static uv_sem_t held, go_on;
+
+static void hold_thread(void *arg) {
+    (void)arg;
+    uv_sem_post(&held);
+    uv_sem_wait(&go_on);
+}
+
+static void hold(gee_ctx *ctx, void *arg) {
+    struct holder *h = arg;
+    gee_blocking_in(&h->lane, ctx, hold_thread, NULL);
+    gee_waitgroup_done(h->ended);
+}
+
+static int hold_all_threads(gee_waitgroup *ended) {
+    int n = gee_pool_threads(), started = 0;
+    uv_sem_init(&held, 0);
+    uv_sem_init(&go_on, 0);
+    for (int i = 0; i < n && i < 64; i++) {
+        holders[i] = (struct holder){{.name = "held"}, ended};
+        if (gee_go(NULL, hold, &holders[i]) == 0)
+            started++;
+    }
+    gee_waitgroup_add(ended, started);
+    gee_yield();
+    for (int i = 0; i < started; i++)
+        uv_sem_wait(&held);
+    return started;
+}
+
+static void let_all_threads_go(gee_waitgroup *ended, int n) {
+    while (n-- > 0)
+        uv_sem_post(&go_on);
+    gee_waitgroup_wait(NULL, ended);
+    uv_sem_destroy(&held);
+    uv_sem_destroy(&go_on);
+}
+
+/*
+ * The worker goes on while a thread reads what the lines of a traceback are (here: while it waits
+ * for one), and what is known without has been said by then. Two panic: each has its own traceback.
+ */
+static void off_the_loop_body(gee_ctx *ctx, void *arg) {
+    char first[64], second[64];
+    gee_waitgroup wg = {0}, ended = {0};
+    int threads = hold_all_threads(&ended);
+    gee_ctx *one = gee_ctx_with_cancel(ctx), *two = gee_ctx_with_cancel(ctx);
+    (void)arg;
+    gee_waitgroup_add(&wg, 2);
+    listen_to_stderr();
+    int rc = gee_go(one, fails, &wg);
+    if (rc == 0)
+        rc = gee_go(two, fails_otherwise, &wg);
+    gee_yield();
+    bool told = strstr(heard(), "gee: panic: in a task\n") != NULL;
+    bool traced = strstr(said, "traceback") != NULL;
+    int before = gee_ctx_err(one);
+    let_all_threads_go(&ended, threads);
+    gee_ctx_wait(one);
+    gee_ctx_wait(two);
+    stop_listening();
+    gee_ctx_end(one);
+    gee_ctx_end(two);
+    T_RC(rc, 0);
+    T_CHECK(told);
+    T_CHECK(!traced);
+    T_RC(before, 0);
+    T_CHECK(traceback_of("gee: panic: in a task\n", first, sizeof(first)));
+    T_STR(first, "#0  fails");
+    T_CHECK(traceback_of("gee: panic: in another\n", second, sizeof(second)));
+    T_STR(second, "#0  fails_otherwise");
+}
+
+static void the_loop_goes_on_while_a_traceback_is_read(void **state) {
+    (void)state;
+    t_real(1, off_the_loop_body, NULL);
 }
 
 static void main_body(gee_ctx *ctx, void *arg) {
@@ -425,6 +536,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_panic_in_a_cleanup_takes_the_place_of_the_first),
     cmocka_unit_test(tasks_that_unwind_at_the_same_time_do_not_meet),
     cmocka_unit_test(a_panic_in_a_task_ends_its_owner),
+    cmocka_unit_test(the_loop_goes_on_while_a_traceback_is_read),
     cmocka_unit_test(a_panic_in_main_ends_gee_run),
     cmocka_unit_test(a_panic_is_a_500_and_the_connection_goes_on),
     cmocka_unit_test(a_panic_after_the_first_byte_cuts_the_connection),

@@ -206,12 +206,16 @@ static void panics(gee_ctx *ctx, void *arg) {
 
 static void two_that_panic(gee_ctx *ctx, void *arg) {
     static const int numbers[] = {1, 2};
-    gee_ctx *c = gee_ctx_with_cancel(ctx); /* of which that is the end */
+    gee_ctx *c[2]; /* of which that is the end, when what there is to say of it has been said */
     (void)arg;
-    for (int i = 0; i < 2; i++)
-        gee_go(c, panics, (void *)&numbers[i]);
-    gee_sleep(ctx, 1);
-    gee_ctx_end(c);
+    for (int i = 0; i < 2; i++) {
+        c[i] = gee_ctx_with_cancel(ctx);
+        gee_go(c[i], panics, (void *)&numbers[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        gee_ctx_wait(c[i]);
+        gee_ctx_end(c[i]);
+    }
 }
 
 static const struct {

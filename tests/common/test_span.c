@@ -1,7 +1,7 @@
 /* Spans: of requests, of what runs under them, and what is said of them. */
 #include "gee/gee.h"
 #include "gee/span.h"
-#include "otlp/context.h"
+#include "otlp/span.h"
 #include "t_receiver.h"
 #include "t_site.h"
 #include <stdio.h>
@@ -124,6 +124,24 @@ static void many(gee_req *req) {
     gee_string(req, 200, "ok");
 }
 
+/* Longer and shorter, again and again: the span keeps the latest, and not all of them. */
+static void again(gee_req *req) {
+    gee_span *s = gee_req_span(req);
+    char long_text[2001];
+    memset(long_text, 'a', 2000);
+    for (int i = 0; i <= 2000; i++) {
+        long_text[i] = '\0';
+        gee_span_set(s, "text", i % 2 ? "short" : long_text);
+        gee_span_rename(s, i % 2 ? "short" : long_text);
+        long_text[i] = 'a';
+    }
+    gee_span_set(s, "number", "a text");
+    gee_span_set_int(s, "number", 7);
+    gee_span_set(s, "url.scheme", "of the program's own");
+    gee_span_set(s, "url.scheme", "");
+    gee_string(req, 200, "%zu", s->record.n);
+}
+
 static void free_exporter(void *x) {
     gee_otlp_free(x);
 }
@@ -149,6 +167,7 @@ static void routes(gee_group *root) {
     gee_GET(root, "/family", family);
     gee_GET(root, "/copies", copies);
     gee_GET(root, "/many", many);
+    gee_GET(root, "/again", again);
     gee_group *timed = gee_group_new(root, "/timed");
     gee_use_timeout(timed, 100);
     gee_GET(timed, "/out", stays);
@@ -406,6 +425,22 @@ static void test_so_is_a_copy_of_it_body(gee_ctx *ctx, t_conn *c, int port) {
     end(own);
 }
 
+static void test_what_is_said_again_takes_the_place_body(gee_ctx *ctx, t_conn *c, int port) {
+    char longest[2001];
+    gee_ctx *own = begin(ctx);
+    (void)port;
+    memset(longest, 'a', 2000);
+    longest[2000] = '\0';
+    T_EQ(t_get(ctx, c, "/again"), 200);
+    T_CHECK(atoi(t_body(c)) < 32 * 1024);
+    const json_t *s = span_of(ctx, longest);
+    T_CHECK(s != NULL);
+    T_ATTR(s, "text", longest);
+    T_ATTR(s, "number", "7");
+    T_ATTR(s, "url.scheme", "");
+    end(own);
+}
+
 static void test_attributes_have_types_and_a_bound_body(gee_ctx *ctx, t_conn *c, int port) {
     gee_ctx *own = begin(ctx);
     (void)port;
@@ -471,6 +506,7 @@ T_SITE(test_a_tracestate_is_passed_on, routes)
 T_SITE(test_what_runs_under_a_request_is_its_child, routes)
 T_SITE(test_so_is_a_copy_of_it, routes)
 T_SITE(test_attributes_have_types_and_a_bound, routes)
+T_SITE(test_what_is_said_again_takes_the_place, routes)
 T_SITE(test_without_a_span_nothing_is_said, routes)
 
 static int forget(void **state) {
@@ -488,6 +524,7 @@ static const struct CMUnitTest tests[] = {
     TEST(test_what_runs_under_a_request_is_its_child),
     TEST(test_so_is_a_copy_of_it),
     TEST(test_attributes_have_types_and_a_bound),
+    TEST(test_what_is_said_again_takes_the_place),
     TEST(test_without_a_span_nothing_is_said),
 };
 

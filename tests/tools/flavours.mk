@@ -24,7 +24,7 @@ CC_valgrind := gcc
 CC_fuzz     := clang
 
 # Without the table of addresses, which gcc makes unasked, a symbol costs a look at each unit.
-OPT_release  := -O2
+OPT_release  := -O2 -fno-plt
 OPT_clang    := -O2 -gdwarf-aranges
 OPT_debug    := -O0
 OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -37,12 +37,16 @@ ifeq ($(filter $(FLAVOUR),$(FLAVOURS)),)
 $(error FLAVOUR=$(FLAVOUR): it is one of $(FLAVOURS))
 endif
 
+# For who packages it: hardening, -ffile-prefix-map, -Wno-error for a compiler that is newer than we.
+EXTRA_CFLAGS  ?=
+EXTRA_LDFLAGS ?=
+
 # For programs: a call in tail position keeps the caller's frame, and a profile shows it.
 WHOLE_STACKS := -fno-optimize-sibling-calls
 
 CC      := $(CC_$(FLAVOUR))
-CFLAGS  := $(CFLAGS_common) $(OPT_$(FLAVOUR))
-LDFLAGS := $(filter -fsanitize=%,$(OPT_$(FLAVOUR)))
+CFLAGS  := $(CFLAGS_common) $(OPT_$(FLAVOUR)) $(EXTRA_CFLAGS)
+LDFLAGS := $(filter -fsanitize=%,$(OPT_$(FLAVOUR))) $(EXTRA_LDFLAGS)
 
 # What carries tasks is not instrumented for TSan: see common/src/base/tools.h.
 TSAN_CARRIERS := base runtime ctx sync http trace

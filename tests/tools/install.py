@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """`make install` as somebody else sees it: into a staged root (DESTDIR), used by
-programs outside this tree that know only pkg-config, and removed again.
+programs outside this tree that know only pkg-config, and removed again; and into a prefix, for gdb,
+which goes by real paths.
 
   install.py [--keep]      the last line is `N passed, N failed`
 """
 
+import contextlib
 import http.server
 import json
 import os
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.request
 
 import making
@@ -37,6 +40,10 @@ static void count_to(gee_ctx *ctx, void *arg) {
     gee_chan_unref(ch);
 }
 
+static void parked(gee_req *req) {
+    gee_sleep(gee_req_ctx(req), 60000);
+}
+
 static void sum(gee_req *req) {
     gee_ctx *ctx = gee_req_ctx(req);
     gee_chan *ch = gee_chan_new(sizeof(int), 0);
@@ -56,6 +63,7 @@ int main(void) {
     if (e == NULL)
         return 1;
     gee_GET(gee_root(e), "/sum", sum);
+    gee_GET(gee_root(e), "/parked", parked);
     int rc = gee_engine_run(e, "127.0.0.1", 0);
     gee_engine_free(e);
     return rc ? 1 : 0;
@@ -106,11 +114,11 @@ def run(cmd, env=None, cwd=ROOT, seconds=300, stdin=None):
     return p.returncode, p.stdout
 
 
-def make(target, stage):
+def make(target, stage="", prefix=PREFIX):
     # A make that runs this one hands down its flags; they are not meant for this.
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     with making.lock("release"):
-        return run(["make", "--no-print-directory", target, f"DESTDIR={stage}", f"PREFIX={PREFIX}"],
+        return run(["make", "--no-print-directory", target, f"DESTDIR={stage}", f"PREFIX={prefix}"],
                    env, seconds=900)
 
 
@@ -168,23 +176,30 @@ def symbols(r, stage):
             "what its handlers of signals ask of a thread is there, and is not allocated by them", out)
 
 
-def serves(r, what, program, env):
+@contextlib.contextmanager
+def running(program, env):
+    """The process, and its first line."""
     p = subprocess.Popen([program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                          env={**os.environ, **env})
     try:
         line = p.stdout.readline()
-        url = re.search(r"http://\S+", line)
+        yield p, line, (re.search(r"http://[^\s/]+", line) or [""])[0]
+    finally:
+        if p.poll() is None:
+            p.kill()
+        p.wait()
+        p.stdout.close()
+
+
+def serves(r, what, program, env):
+    with running(program, env) as (p, line, url):
         if not r.check(url, f"{what}: starts", line):
             return
-        with urllib.request.urlopen(url[0].rstrip("/") + "/sum", timeout=10) as answer:
+        with urllib.request.urlopen(url + "/sum", timeout=10) as answer:
             body = answer.read()
         r.check(b'"sum": 6' in body or b'"sum":6' in body, f"{what}: answers", body)
         p.send_signal(signal.SIGTERM)
         r.check(p.wait(15) == 0, f"{what}: ends with 0 on SIGTERM", p.returncode)
-    finally:
-        if p.poll() is None:
-            p.kill()
-            p.wait()
 
 
 def programs(r, stage, work):
@@ -248,6 +263,72 @@ def otlp_program(r, stage, work):
             Collector.names)
 
 
+def gdb(pid, *args):
+    """What it says of the task that is parked in the program's handler, and of its stack."""
+    base = ["gdb", "-nx", "-q", "-batch", "-iex", "set debuginfod enabled off", *args, "-p", str(pid)]
+    _, listed = run([*base, "-ex", "gee tasks"])
+    n = re.search(r'^task (\d+) .*\n +"GET /parked"', listed, re.M)
+    if n is None:
+        return False, listed
+    _, out = run([*base, "-ex", f"gee task {n[1]} bt"])
+    return re.search(r"^#\d+ .* in gee_sleep\S* .*$(.*\n)+?#\d+ .* in parked \(", out, re.M), out
+
+
+def debugger(r, work):
+    """In a prefix of its own and not a stage: gdb looks for what it loads by the library's real path."""
+    if shutil.which("gdb") is None:
+        print("skip gdb: it is not installed")
+        return
+    prefix = work / "prefix"
+    rc, out = make("install", prefix=prefix)
+    if not r.check(rc == 0, "make install without DESTDIR", out):
+        return
+    share, lib = prefix / "share", prefix / "lib"
+    auto = share / "gdb/auto-load" / str(lib)[1:] / "libgee.so.0-gdb.py"
+    r.check(auto.is_symlink() and not os.readlink(auto).startswith("/") and
+            auto.resolve() == (share / "gee/gee-gdb.py").resolve(),
+            "what gdb loads with libgee.so.0 is a relative link to share/gee/gee-gdb.py", auto)
+    by_itself = ["-iex", f"add-auto-load-scripts-directory {share}/gdb/auto-load",
+                 "-iex", f"add-auto-load-safe-path {share}/gdb/auto-load"]
+    for program, how, args in (("shared-gcc", "by itself, with libgee.so", by_itself),
+                               ("static", "by `source`", ["-iex", f"source {share}/gee/gee-gdb.py"])):
+        with running(work / program, {"LD_LIBRARY_PATH": str(lib)}) as (p, line, url):
+            if not r.check(url, f"gdb, {program}: it starts", line):
+                continue
+            visitor = threading.Thread(target=visit, args=(url + "/parked",))
+            visitor.start()
+            ok, out = False, ""
+            for _ in range(20):
+                ok, out = gdb(p.pid, *args)
+                if ok or "gee" not in out:
+                    break
+                time.sleep(0.1)
+            r.check(ok, f"gdb shows where a task is parked; gee-gdb.py is loaded {how}", out)
+            p.kill()
+            visitor.join()
+    rc, out = make("uninstall", prefix=prefix)
+    left = [str(p) for p in prefix.rglob("*") if not p.is_dir()]
+    r.check(rc == 0 and not left, "make uninstall leaves nothing of it", f"{out}\n{left}")
+
+
+def visit(url):
+    try:
+        urllib.request.urlopen(url, timeout=60).close()
+    except OSError:
+        pass
+
+
+def flags_of_a_packager(r):
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    targets = ["build/pic/common/src/base/arena.o", "build/pic/libgee.so.0"]
+    _, out = run(["make", "-nB", "FLAVOUR=release", "EXTRA_CFLAGS=-DASKED_C", "EXTRA_LDFLAGS=-Wl,-asked",
+                  *targets], env)
+    lines = [line for line in out.splitlines() if "arena.c" in line or "-shared" in line]
+    r.check(any("-DASKED_C -fPIC" in line for line in lines) and
+            any(re.search(r"-shared +-Wl,-asked ", line) for line in lines),
+            "EXTRA_CFLAGS and EXTRA_LDFLAGS are given to the compiler", "\n".join(lines))
+
+
 def manual(r, stage):
     pages = stage / PREFIX[1:] / "share/man"
     have = {p.name[:-2]: p for p in (pages / "man3").glob("*.3")}
@@ -279,6 +360,8 @@ def main(argv):
             headers(r, stage, work)
             symbols(r, stage)
             programs(r, stage, work)
+            debugger(r, work)
+            flags_of_a_packager(r)
             otlp_program(r, stage, work)
             manual(r, stage)
         rc, out = make("uninstall", stage)

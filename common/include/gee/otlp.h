@@ -60,7 +60,7 @@ typedef struct gee_otlp_transport {
 /* Zeroed fields stand for the defaults, which are those of the OpenTelemetry specification. */
 typedef struct gee_otlp_bounds {
     size_t queue;       /* records; 2,048. What comes when it is full is dropped */
-    size_t queue_bytes; /* of them; 8 MiB */
+    size_t queue_bytes; /* that they take in memory; 8 MiB */
     size_t batch;       /* records in one request; 512 */
     uint64_t delay_ms;  /* a record waits no longer for others; 5,000 for spans, 1,000 for logs */
     uint64_t expire_ms; /* from the first try of a batch to the last; 30,000 */

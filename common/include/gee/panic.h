@@ -64,9 +64,10 @@ void gee_cleanup_push(gee_cleanup *c, void (*fn)(void *arg), void *arg);
 void gee_cleanup_pop(gee_cleanup *c, bool run);
 
 /*
- * Writes the panic to stderr: message, task, creation site, and the traceback with
- * functions and lines. Reads debug information from files, so it takes milliseconds:
- * inside a task call it through gee_blocking().
+ * Writes the panic to stderr: message, task and creation site at once, then the traceback with
+ * functions and lines. For that debug information is read from files, which takes milliseconds, and
+ * more the larger the program is: a task parks meanwhile, and a thread of the pool does it.
+ * Anywhere else, also in a function that gee_blocking() runs, it is done in place.
  */
 void gee_panic_print(const gee_panic_info *info);
 

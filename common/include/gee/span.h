@@ -47,7 +47,8 @@ enum gee_span_kind { /* SpanKind of the protocol */
  * over.
  */
 int gee_use_tracing(gee_group *g, gee_otlp *x);
-/* The span of a request, for the request's task. NULL: there is none, or it is a copy. */
+/* The span of a request, for the request's task. NULL: there is none, its trace is not sampled, or it
+ * is a copy. */
 gee_span *gee_req_span(gee_req *req);
 
 /* --- spans of a program --- */

@@ -1,6 +1,5 @@
 #include "gee/recovery.h"
 #include "middleware/own.h"
-#include "sync/pool.h"
 #include "web/web.h"
 
 typedef struct recovery {
@@ -11,17 +10,13 @@ static void go_on(void *req) {
     gee_next(req);
 }
 
-static void print(void *info) {
-    gee_panic_print(info);
-}
-
 static void recover(gee_req *req) {
     const recovery *r = gee_arg(req);
     size_t fields = req->x.out_fields.n;
     gee_panic_info panic;
     if (gee_recover(go_on, req, &panic) == 0)
         return;
-    gee_blocking_in(&gee_framework_lane, NULL, print, &panic);
+    gee_panic_print(&panic);
     gee_abort(req);
     if (!gee_exchange_retract(&req->x, fields))
         gee_exchange_break(&req->x);

@@ -3,9 +3,9 @@
  * recommendation wants it, and what is passed on is never what a client made up.
  */
 #include "otlp/context.h"
+#include "base/tools.h"
 #include "gee/ctx.h"
 #include "otlp/otlp.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,33 +13,51 @@ static const char ctx_key;
 
 /* --- contexts --- */
 
-/* Not of zeros, which stand for no id. */
+/* Not of zeros, which stand for no id. By the worker's own generator: they are not secrets. */
 static void draw(uint8_t *id, size_t n) {
-    for (bool zero = true; zero;) {
+    for (uint64_t any = 0; any == 0;) {
         for (size_t i = 0; i < n; i += 8) {
             uint64_t r = gee_random_number();
             memcpy(id + i, &r, 8);
+            any |= r;
         }
-        for (size_t i = 0; i < n; i++)
-            zero = zero && id[i] == 0;
     }
 }
 
-gee_span_context *gee_span_context_new(gee_otlp *x, const gee_span_context *parent) {
-    const char *state = parent ? parent->state : "";
-    gee_span_context *c = malloc(sizeof(*c) + strlen(state) + 1);
+static gee_span_context *new_context(gee_otlp *x, bool sampled, const char *state, size_t n) {
+    gee_span_context *c = malloc(sizeof(*c) + n + 1);
     if (c == NULL)
         return NULL;
     atomic_init(&c->refs, 1);
     c->x = x;
-    c->sampled = parent ? parent->sampled : true;
+    c->own = NULL;
+    c->sampled = sampled;
+    memcpy(c->state, state, n);
+    c->state[n] = '\0';
+    draw(c->span, sizeof(c->span));
+    return c;
+}
+
+gee_span_context *gee_span_context_new(gee_otlp *x, const gee_span_context *parent) {
+    const char *state = parent ? parent->state : "";
+    gee_span_context *c = new_context(x, parent ? parent->sampled : true, state, strlen(state));
+    if (c == NULL)
+        return NULL;
     c->epoch_ns = parent ? parent->epoch_ns : gee_otlp_unix_ns() - gee_now_ns();
-    strcpy(c->state, state);
     if (parent)
         memcpy(c->trace, parent->trace, sizeof(c->trace));
     else
         draw(c->trace, sizeof(c->trace));
-    draw(c->span, sizeof(c->span));
+    return c;
+}
+
+gee_span_context *gee_span_context_below(gee_otlp *x, const gee_remote_parent *parent,
+                                         const char *state) {
+    gee_span_context *c = new_context(x, parent->sampled, state, strlen(state));
+    if (c == NULL)
+        return NULL;
+    memcpy(c->trace, parent->trace, sizeof(c->trace));
+    c->epoch_ns = c->sampled ? gee_otlp_unix_ns() - gee_now_ns() : 0; /* no span asks for it */
     return c;
 }
 
@@ -50,8 +68,11 @@ gee_span_context *gee_span_context_ref(gee_span_context *c) {
 
 void gee_span_context_unref(void *arg) {
     gee_span_context *c = arg;
-    if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1)
-        free(c);
+    gee_vg_before(c);
+    if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    gee_vg_after(c);
+    free(c);
 }
 
 gee_span_context *gee_span_context_of(const gee_ctx *ctx) {
@@ -68,20 +89,24 @@ gee_ctx *gee_span_context_put(gee_ctx *ctx, gee_span_context *c) {
 
 /* --- traceparent: 00-<32 hex digits>-<16>-<2> (3.2) --- */
 
+/* HEXDIGLC: lower case only. */
 static int digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; /* HEXDIGLC: lower case only */
+    static const int8_t more_by_one[256] = {
+        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+        ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+        ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16};
+    return more_by_one[(unsigned char)c] - 1;
 }
 
+/* 2 n characters; what is none of them shows in the end. */
 static bool bytes(const char *text, uint8_t *out, size_t n) {
+    int all = 0;
     for (size_t i = 0; i < n; i++) {
-        int hi = digit(text[2 * i]), lo = hi < 0 ? -1 : digit(text[2 * i + 1]);
-        if (lo < 0)
-            return false;
+        int hi = digit(text[2 * i]), lo = digit(text[2 * i + 1]);
+        all |= hi | lo;
         out[i] = (uint8_t)(hi * 16 + lo);
     }
-    return true;
+    return all >= 0;
 }
 
 static bool is_zero(const uint8_t *id, size_t n) {
@@ -140,8 +165,12 @@ bool gee_tracestate_ok(const char *text) {
 /* --- for others --- */
 
 static void put_hex(char *to, const uint8_t *id, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        snprintf(to + 2 * i, 3, "%02x", id[i]);
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < n; i++) {
+        *to++ = digits[id[i] >> 4];
+        *to++ = digits[id[i] & 15];
+    }
+    *to = '\0';
 }
 
 bool gee_trace_id(const gee_ctx *ctx, char buf[GEE_TRACE_ID]) {
@@ -159,7 +188,7 @@ bool gee_traceparent(const gee_ctx *ctx, char buf[GEE_TRACEPARENT]) {
     put_hex(buf + 3, c->trace, 16);
     buf[35] = '-';
     put_hex(buf + 36, c->span, 8);
-    snprintf(buf + 52, 4, "-%02x", c->sampled);
+    memcpy(buf + 52, c->sampled ? "-01" : "-00", 4);
     return true;
 }
 

@@ -7,14 +7,15 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Constant, and counted: ctxs, requests, copies of them and spans share it. */
+/* Constant but for `own`, and counted: ctxs, requests, copies of them and spans share it. */
 typedef struct gee_span_context {
     _Atomic int refs;
     bool sampled;
     uint8_t trace[16], span[8];
     uint64_t epoch_ns; /* Unix time when the clock was 0: of one reading for all of a local tree */
     gee_otlp *x;
-    char state[]; /* tracestate */
+    gee_span *own; /* of a request, while it runs: its task's alone */
+    char state[];  /* tracestate */
 } gee_span_context;
 
 /* With one reference, and an id of its own; a child of parent, or of a trace of its own. NULL: no
@@ -33,6 +34,9 @@ typedef struct gee_remote_parent {
     bool sampled;
 } gee_remote_parent;
 bool gee_traceparent_parse(const char *text, gee_remote_parent *out);
+/* A child of it, with the tracestate that came along. NULL: no memory. */
+gee_span_context *gee_span_context_below(gee_otlp *x, const gee_remote_parent *parent,
+                                         const char *state);
 
 /* A tracestate as it may be passed on, n bytes with its zero; false: it may not. */
 enum { GEE_TRACESTATE = 513 };

@@ -1,10 +1,12 @@
 /*
  * Inside of the exporter.
  *
- * A record is encoded once, by the task that offers it, and is bytes from then on: a batch is an
- * envelope around the records that wait. Each record is counted into one fate, under the lock
- * of its signal, in the same moment in which it leaves the queue or the batch; so the figures
- * always add up.
+ * A line of a log is encoded by the task that offers it. A span is handed over as it is, and the
+ * exporter's task encodes it when it makes a batch (span_json.c): what is dropped for want of room
+ * was never encoded, and a request does not wait for it. A batch is one buffer: an envelope, into
+ * which the records that wait are written. Each record is counted into one fate, under the lock of
+ * its signal, in the same moment in which it leaves the queue or the batch; so the figures always
+ * add up.
  */
 #ifndef GEE_OTLP_OTLP_H
 #define GEE_OTLP_OTLP_H
@@ -20,8 +22,9 @@
 typedef struct gee_otlp_record {
     struct gee_otlp_record *next;
     uint64_t at_ns;
-    size_t n;
-    char json[];
+    size_t n; /* bytes that it takes */
+    void (*put)(gee_out *o, struct gee_otlp_record *r);
+    void (*drop)(struct gee_otlp_record *r);
 } gee_otlp_record;
 
 /* One signal: its queue, and its batch. */
@@ -75,8 +78,10 @@ struct gee_otlp {
 /* options.c: from opt and the environment. 0, UV_EINVAL (said), UV_ENOMEM. */
 int gee_otlp_configure(gee_otlp *x, const gee_otlp_options *opt);
 
-/* queue.c: a record, of what was encoded; o is freed. 0, or UV_ENOBUFS: it was dropped. In a task.
- */
+/* queue.c: a record, which is the exporter's from here on: at_ns, n and its functions are set;
+ * NULL: there was no memory for it. 0, or UV_ENOBUFS: it was dropped. In a task. */
+int gee_otlp_push(gee_otlp *x, enum gee_otlp_signal signal, gee_otlp_record *r);
+/* The same of what was encoded; o is freed. */
 int gee_otlp_offer(gee_otlp *x, enum gee_otlp_signal signal, gee_out *o);
 /* One more was to be offered, and there was no memory. */
 void gee_otlp_lost(gee_otlp *x, enum gee_otlp_signal signal);

@@ -1,17 +1,14 @@
 /* Writing JSON. */
 #include "otlp/out.h"
-#include <inttypes.h>
+#include "base/decimal.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-void gee_out_bytes(gee_out *o, const char *data, size_t n) {
-    if (o->rc == 0 && n > 0)
-        o->rc = gee_buf_append(&o->b, data, n);
-}
-
-void gee_out_raw(gee_out *o, const char *text) {
-    gee_out_bytes(o, text, strlen(text));
+char *gee_out_grow(gee_out *o, size_t n) {
+    if (o->rc == 0)
+        o->rc = gee_buf_reserve(&o->b, n);
+    return o->rc == 0 ? o->b.data + o->b.len : NULL;
 }
 
 void gee_out_fmt(gee_out *o, const char *fmt, ...) {
@@ -53,14 +50,34 @@ static bool is_plain(unsigned char c) {
     return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
 }
 
-void gee_out_string(gee_out *o, const char *s, size_t n) {
+/*
+ * How many of them are plain from the front on. Eight at a time: a byte's highest bit is set in
+ * `bad`, or may be in one behind such a byte, if it is below a space, a quote, a backslash, DEL or
+ * no ASCII.
+ */
+static size_t plain(const char *s, size_t n) {
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = 0x80 * ones;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t x;
+        memcpy(&x, s + i, 8);
+        uint64_t quote = x ^ '"' * ones, slash = x ^ '\\' * ones, del = x ^ 0x7f * ones;
+        uint64_t bad = (x - ' ' * ones) | (quote - ones) | (slash - ones) | (del - ones) | x;
+        if (bad & high)
+            break;
+    }
+    while (i < n && is_plain((unsigned char)s[i]))
+        i++;
+    return i;
+}
+
+static void escaped(gee_out *o, const char *s, size_t n) {
     const unsigned char *at = (const unsigned char *)s, *end = at + n;
     gee_out_bytes(o, "\"", 1);
     while (at < end) {
-        const unsigned char *run = at;
-        while (at < end && is_plain(*at))
-            at++;
-        gee_out_bytes(o, (const char *)run, (size_t)(at - run));
+        size_t run = plain((const char *)at, (size_t)(end - at));
+        gee_out_bytes(o, (const char *)at, run);
+        at += run;
         if (at == end)
             break;
         size_t len = character(at, (size_t)(end - at));
@@ -77,6 +94,20 @@ void gee_out_string(gee_out *o, const char *s, size_t n) {
     gee_out_bytes(o, "\"", 1);
 }
 
+void gee_out_string(gee_out *o, const char *s, size_t n) {
+    if (plain(s, n) < n) {
+        escaped(o, s, n);
+        return;
+    }
+    char *to = gee_out_room(o, n + 2);
+    if (to == NULL)
+        return;
+    to[0] = '"';
+    memcpy(to + 1, s, n);
+    to[n + 1] = '"';
+    o->b.len += n + 2;
+}
+
 void gee_out_hex(gee_out *o, const uint8_t *bytes, size_t n) {
     static const char digits[] = "0123456789abcdef";
     char text[2 * 16 + 2];
@@ -91,7 +122,19 @@ void gee_out_hex(gee_out *o, const uint8_t *bytes, size_t n) {
 }
 
 void gee_out_u64(gee_out *o, uint64_t n) {
-    gee_out_fmt(o, "\"%" PRIu64 "\"", n);
+    char text[GEE_DECIMAL + 2], *end = text + sizeof(text);
+    *--end = '"';
+    char *at = gee_decimal(end, n);
+    *--at = '"';
+    gee_out_bytes(o, at, (size_t)(end + 1 - at));
+}
+
+void gee_out_int(gee_out *o, int64_t n) {
+    char text[GEE_DECIMAL + 1], *end = text + sizeof(text);
+    char *at = gee_decimal(end, n < 0 ? -(uint64_t)n : (uint64_t)n);
+    if (n < 0)
+        *--at = '-';
+    gee_out_bytes(o, at, (size_t)(end - at));
 }
 
 void gee_out_double(gee_out *o, double d) {
@@ -104,8 +147,8 @@ void gee_out_double(gee_out *o, double d) {
 }
 
 void gee_out_comma(gee_out *o) {
-    size_t n = gee_buf_size(&o->b);
-    if (o->rc == 0 && n > 0 && strchr("[{,", gee_buf_head(&o->b)[n - 1]) == NULL)
+    char last = o->rc == 0 && o->b.len > o->b.off ? o->b.data[o->b.len - 1] : ',';
+    if (last != ',' && last != '[' && last != '{')
         gee_out_bytes(o, ",", 1);
 }
 
@@ -131,7 +174,9 @@ void gee_out_attr(gee_out *o, const char *name, const char *value) {
 
 void gee_out_attr_int(gee_out *o, const char *name, int64_t value) {
     key(o, name);
-    gee_out_fmt(o, "\"intValue\":\"%" PRId64 "\"}}", value);
+    gee_out_raw(o, "\"intValue\":\"");
+    gee_out_int(o, value);
+    gee_out_raw(o, "\"}}");
 }
 
 void gee_out_attr_double(gee_out *o, const char *name, double value) {
@@ -143,7 +188,7 @@ void gee_out_attr_double(gee_out *o, const char *name, double value) {
 
 void gee_out_attr_bool(gee_out *o, const char *name, bool value) {
     key(o, name);
-    gee_out_fmt(o, "\"boolValue\":%s}}", value ? "true" : "false");
+    gee_out_raw(o, value ? "\"boolValue\":true}}" : "\"boolValue\":false}}");
 }
 
 int gee_out_end(gee_out *o) {

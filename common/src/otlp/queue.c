@@ -30,20 +30,8 @@ static bool push(gee_otlp_pipe *p, gee_otlp_record *r, enum gee_otlp_fate *fate)
     return p->queued == 1 || p->queued == p->bounds.batch;
 }
 
-static gee_otlp_record *record_of(gee_out *o) {
-    size_t n = gee_buf_size(&o->b);
-    gee_otlp_record *r = o->rc == 0 ? malloc(sizeof(*r) + n) : NULL;
-    if (r) {
-        *r = (gee_otlp_record){.at_ns = gee_now_ns(), .n = n};
-        memcpy(r->json, gee_buf_head(&o->b), n);
-    }
-    gee_out_end(o);
-    return r;
-}
-
-int gee_otlp_offer(gee_otlp *x, enum gee_otlp_signal signal, gee_out *o) {
+int gee_otlp_push(gee_otlp *x, enum gee_otlp_signal signal, gee_otlp_record *r) {
     gee_otlp_pipe *p = &x->pipes[signal];
-    gee_otlp_record *r = record_of(o);
     enum gee_otlp_fate fate = GEE_OTLP_SENT; /* perhaps */
     gee_spin_lock(&p->lock);
     bool ring = push(p, r, &fate);
@@ -52,8 +40,39 @@ int gee_otlp_offer(gee_otlp *x, enum gee_otlp_signal signal, gee_out *o) {
         gee_chan_try_send(x->bell, NULL);
     if (fate == GEE_OTLP_SENT)
         return 0;
-    free(r);
+    if (r)
+        r->drop(r);
     return UV_ENOBUFS;
+}
+
+/* --- records that are encoded --- */
+
+typedef struct encoded {
+    gee_otlp_record record;
+    char json[];
+} encoded;
+
+static void put_encoded(gee_out *o, gee_otlp_record *r) {
+    gee_out_bytes(o, ((encoded *)r)->json, r->n);
+}
+
+static void drop_encoded(gee_otlp_record *r) {
+    free(r);
+}
+
+static gee_otlp_record *record_of(gee_out *o) {
+    size_t n = gee_buf_size(&o->b);
+    encoded *r = o->rc == 0 ? malloc(sizeof(*r) + n) : NULL;
+    if (r) {
+        r->record = (gee_otlp_record){NULL, gee_now_ns(), n, put_encoded, drop_encoded};
+        memcpy(r->json, gee_buf_head(&o->b), n);
+    }
+    gee_out_end(o);
+    return r ? &r->record : NULL;
+}
+
+int gee_otlp_offer(gee_otlp *x, enum gee_otlp_signal signal, gee_out *o) {
+    return gee_otlp_push(x, signal, record_of(o));
 }
 
 void gee_otlp_lost(gee_otlp *x, enum gee_otlp_signal signal) {
@@ -72,6 +91,8 @@ size_t gee_otlp_queued(gee_otlp_pipe *p, uint64_t *oldest_ns) {
 }
 
 /* --- the task's side --- */
+
+enum { IN_A_ROW = 32 };
 
 /* Up to max from the front, as a list of their own; they still count as waiting. */
 static gee_otlp_record *detach(gee_otlp_pipe *p, size_t max, size_t *n) {
@@ -93,18 +114,20 @@ static gee_otlp_record *detach(gee_otlp_pipe *p, size_t max, size_t *n) {
 static void free_records(gee_otlp_record *r) {
     for (gee_otlp_record *next; r; r = next) {
         next = r->next;
-        free(r);
+        r->drop(r);
     }
 }
 
-static int put_records(gee_buf *b, const gee_otlp_record *r) {
-    int rc = gee_buf_append(b, r->json, r->n);
-    while (rc == 0 && (r = r->next) != NULL) {
-        rc = gee_buf_append(b, ",", 1);
-        if (rc == 0)
-            rc = gee_buf_append(b, r->json, r->n);
+/* Of spans this takes a while: others have their turn. */
+static void put_records(gee_out *o, gee_otlp_record *all) {
+    size_t n = 0;
+    for (gee_otlp_record *r = all; r; r = r->next) {
+        if (r != all)
+            gee_out_raw(o, ",");
+        r->put(o, r);
+        if (++n % IN_A_ROW == 0)
+            gee_yield();
     }
-    return rc;
 }
 
 size_t gee_otlp_take(gee_otlp *x, gee_otlp_pipe *p) {
@@ -112,13 +135,15 @@ size_t gee_otlp_take(gee_otlp *x, gee_otlp_pipe *p) {
     gee_otlp_record *all = detach(p, p->bounds.batch, &n);
     if (n == 0)
         return 0;
-    int rc = gee_buf_printf(&p->body, "%s%s%s", p->before, x->resource, p->middle);
-    if (rc == 0)
-        rc = put_records(&p->body, all);
-    if (rc == 0)
-        rc = gee_buf_append(&p->body, p->after, strlen(p->after));
+    gee_out o = {.rc = 0};
+    gee_out_raw(&o, p->before);
+    gee_out_raw(&o, x->resource);
+    gee_out_raw(&o, p->middle);
+    put_records(&o, all);
+    gee_out_raw(&o, p->after);
     free_records(all);
-    if (rc == 0)
+    p->body = o.b;
+    if (o.rc == 0)
         return n;
     gee_buf_free(&p->body);
     gee_otlp_settle(p, GEE_OTLP_NO_MEMORY, n);

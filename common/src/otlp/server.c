@@ -4,7 +4,7 @@
  * which goes by is seen as well.
  *
  * The request has its context under a key, for who stands further out and looks when this frame has
- * left (the access log), and for copies; its span under another, which copies do not get.
+ * left (the access log), and for copies; and there its own task finds its span.
  */
 #include "otlp/server.h"
 #include "gee/clientip.h"
@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char context_key[] = "gee.span_context", span_key[] = "gee.span";
+static const char context_key[] = "gee.span_context";
 
 typedef struct frame {
     gee_cleanup cleanup;
@@ -66,18 +66,7 @@ static gee_span_context *context_of(const gee_req *req, gee_otlp *x, gee_remote_
     if (!*has_parent)
         return gee_span_context_new(x, NULL);
     joined(req, "tracestate", state, sizeof(state));
-    size_t n = gee_tracestate_ok(state) ? strlen(state) : 0;
-    gee_span_context *parent = malloc(sizeof(*parent) + n + 1);
-    if (parent == NULL)
-        return NULL;
-    memcpy(parent->trace, remote->trace, sizeof(parent->trace));
-    parent->sampled = remote->sampled;
-    parent->epoch_ns = gee_otlp_unix_ns() - gee_now_ns();
-    memcpy(parent->state, state, n);
-    parent->state[n] = '\0';
-    gee_span_context *own = gee_span_context_new(x, parent);
-    free(parent);
-    return own;
+    return gee_span_context_below(x, remote, gee_tracestate_ok(state) ? state : "");
 }
 
 /* --- what is said of it --- */
@@ -95,14 +84,28 @@ static bool is_known(const char *method) {
 static void name_it(gee_span *s, const gee_req *req) {
     char name[256];
     const char *method = gee_method(req), *route = gee_route(req);
-    snprintf(name, sizeof(name), "%s%s%s", is_known(method) ? method : "HTTP", route ? " " : "",
-             route ? route : "");
-    gee_span_rename(s, name);
+    if (!is_known(method))
+        method = "HTTP";
+    size_t n = strlen(method), more = route ? strlen(route) : 0;
+    if (more > sizeof(name) - n - 1)
+        more = sizeof(name) - n - 1;
+    memcpy(name, method, n);
+    if (route) {
+        name[n++] = ' ';
+        memcpy(name + n, route, more);
+    }
+    gee_span_rename_n(s, name, n + more);
+}
+
+static int64_t number(const char *text) {
+    int64_t n = 0;
+    for (; *text >= '0' && *text <= '9' && n < 100000; text++)
+        n = 10 * n + (*text - '0');
+    return n;
 }
 
 /* "host", "host:80", "[::1]:80" */
 static void set_address(gee_span *s, const char *address, const char *text, const char *port) {
-    char host[256];
     const char *colon = strrchr(text, ':'), *bracket = strrchr(text, ']');
     if (colon && (bracket ? colon < bracket : strchr(text, ':') != colon))
         colon = NULL;
@@ -111,13 +114,11 @@ static void set_address(gee_span *s, const char *address, const char *text, cons
         text++;
         n -= 2;
     }
-    if (n == 0 || n >= sizeof(host))
+    if (n == 0 || n > 255)
         return;
-    memcpy(host, text, n);
-    host[n] = '\0';
-    gee_span_set(s, address, host);
+    gee_span_add(s, address, text, n);
     if (colon && colon[1])
-        gee_span_set_int(s, port, strtol(colon + 1, NULL, 10));
+        gee_span_add_int(s, port, number(colon + 1));
 }
 
 /* The values of these are keys to something: url.query says to hide them. */
@@ -143,35 +144,37 @@ static void set_query(gee_span *s, const char *query) {
             at++;
         }
     }
-    gee_out_fmt(&o, "%c", '\0');
     if (o.rc == 0)
-        gee_span_set(s, "url.query", gee_buf_head(&o.b));
+        gee_span_add(s, "url.query", gee_buf_head(&o.b), gee_buf_size(&o.b));
     gee_out_end(&o);
 }
 
 static void set_target(gee_span *s, const char *target) {
     const char *query = strchr(target, '?');
-    char *path = strndup(target, query ? (size_t)(query - target) : strlen(target));
-    gee_span_set(s, "url.path", path);
-    free(path);
+    gee_span_add(s, "url.path", target, query ? (size_t)(query - target) : strlen(target));
     if (query)
         set_query(s, query + 1);
 }
 
+static void add(gee_span *s, const char *name, const char *value) {
+    if (value)
+        gee_span_add(s, name, value, strlen(value));
+}
+
 static void describe(gee_span *s, gee_req *req) {
     const char *method = gee_method(req), *host = gee_header(req, "host");
-    gee_span_set(s, "http.request.method", is_known(method) ? method : "_OTHER");
+    add(s, "http.request.method", is_known(method) ? method : "_OTHER");
     if (!is_known(method))
-        gee_span_set(s, "http.request.method_original", method);
-    gee_span_set(s, "http.route", gee_route(req));
-    gee_span_set(s, "url.scheme", "http");
+        add(s, "http.request.method_original", method);
+    add(s, "http.route", gee_route(req));
+    gee_span_add_constant(s, "url.scheme", "http");
     set_target(s, gee_target(req));
-    gee_span_set(s, "network.protocol.version", req->x.minor ? "1.1" : "1.0");
+    gee_span_add_constant(s, "network.protocol.version", req->x.minor ? "1.1" : "1.0");
     if (host)
         set_address(s, "server.address", host, "server.port");
     set_address(s, "network.peer.address", gee_remote(req), "network.peer.port");
-    gee_span_set(s, "client.address", gee_client_ip(req));
-    gee_span_set(s, "user_agent.original", gee_header(req, "user-agent"));
+    add(s, "client.address", gee_client_ip(req));
+    add(s, "user_agent.original", gee_header(req, "user-agent"));
     name_it(s, req);
 }
 
@@ -186,21 +189,22 @@ static void judge(gee_span *s, const gee_req *req, bool returned) {
     }
     if (status != 499)
         gee_span_set_int(s, "http.response.status_code", status);
-    snprintf(text, sizeof(text), "%d", status);
     if (!returned)
         gee_span_fail(s, "panic");
     else if (status == 499)
         gee_span_fail(s, uv_err_name_r(gone, text, sizeof(text)));
-    else if (status >= 500)
+    else if (status >= 500) {
+        snprintf(text, sizeof(text), "%d", status);
         gee_span_fail(s, text);
-    else if (x->broken)
+    } else if (x->broken)
         gee_span_fail(s, "cut"); /* not all of the response will come */
 }
 
 /* --- the middleware --- */
 
 gee_span *gee_req_span(gee_req *req) {
-    return gee_get(req, span_key);
+    gee_span_context *c = req->x.conn == NULL ? NULL : gee_get(req, context_key);
+    return c ? c->own : NULL;
 }
 
 gee_span_context *gee_req_span_context(gee_req *req) {
@@ -209,7 +213,8 @@ gee_span_context *gee_req_span_context(gee_req *req) {
 
 static void over(void *arg) {
     frame *f = arg;
-    gee_set(f->req, span_key, NULL, NULL);
+    if (f->span)
+        f->span->context->own = NULL;
     if (f->in) {
         gee_req_set_ctx(f->req, f->before);
         gee_ctx_end(f->in);
@@ -228,24 +233,27 @@ static void start(frame *f, gee_otlp *x) {
         gee_otlp_lost(x, GEE_OTLP_TRACES);
         return;
     }
-    f->span = gee_span_make(c, has_parent ? remote.span : NULL, "HTTP", GEE_SPAN_SERVER);
-    if (f->span == NULL)
-        return;
     f->in = gee_span_context_put(f->before, c);
     if (f->in)
         gee_req_set_ctx(f->req, f->in);
     if (gee_set(f->req, context_key, gee_span_context_ref(c), gee_span_context_unref) < 0)
         gee_span_context_unref(c);
-    gee_set(f->req, span_key, f->span, NULL);
-    if (c->sampled)
+    if (!c->sampled) { /* what is passed on is all that there is of it */
+        gee_span_context_unref(c);
+        return;
+    }
+    f->span = gee_span_make(c, has_parent ? remote.span : NULL, "HTTP", GEE_SPAN_SERVER);
+    if (f->span) {
+        c->own = f->span;
         describe(f->span, f->req);
+    }
 }
 
 static void tracing(gee_req *req) {
     frame f = {.req = req, .before = gee_req_ctx(req)};
     if (gee_get(req, context_key) == NULL)
         start(&f, gee_arg(req));
-    if (f.span == NULL) {
+    if (f.span == NULL && f.in == NULL) {
         gee_next(req);
         return;
     }

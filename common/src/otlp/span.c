@@ -1,34 +1,107 @@
 /*
- * Spans. What is said of one is encoded at once, so it needs no tree of its own; attributes begin
- * at places that are known, so that one which is said again can be cut out.
+ * Spans, and what is said of them: that costs its copy, and no more until the span is exported.
  */
 #include "otlp/span.h"
 #include "gee/ctx.h"
 #include "otlp/otlp.h"
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { TEXT = 1024 };
+
+struct gee_span_text {
+    struct gee_span_text *next;
+    char at[];
+};
+
+/* --- memory --- */
+
+/* n bytes that stay until the span is freed. NULL: no memory, and the span is not complete. */
+static char *room_for(gee_span *s, size_t n) {
+    if (n > s->free_n) {
+        size_t size = n < TEXT ? TEXT : n;
+        struct gee_span_text *t = malloc(sizeof(*t) + size);
+        if (t == NULL) {
+            s->no_memory = true;
+            return NULL;
+        }
+        t->next = s->texts;
+        s->texts = t;
+        s->free_text = t->at;
+        s->free_n = size;
+        s->record.n += sizeof(*t) + size;
+    }
+    char *at = s->free_text;
+    s->free_text += n;
+    s->free_n -= n;
+    return at;
+}
+
+static const char *keep(gee_span *s, const char *text, size_t n) {
+    char *at = room_for(s, n);
+    return at ? memcpy(at, text, n) : NULL;
+}
+
+/* In place of what stands there, where that may be: who says something again and again, in other
+ * words each time, does not fill the memory with it. */
+static void replace(gee_span *s, gee_span_string *t, const char *text, size_t n) {
+    if (n > t->room || t->at == NULL) {
+        size_t room = n < 2 * (size_t)t->room ? 2 * (size_t)t->room : n;
+        char *at = room <= UINT32_MAX ? room_for(s, room) : NULL;
+        s->no_memory |= at == NULL;
+        if (at == NULL)
+            return;
+        *t = (gee_span_string){at, 0, (uint32_t)room};
+    }
+    if (n > 0)
+        memcpy((char *)t->at, text, n); /* what has room is ours */
+    t->n = (uint32_t)n;
+}
+
+static void free_span(gee_span *s) {
+    for (struct gee_span_text *next; s->texts; s->texts = next) {
+        next = s->texts->next;
+        free(s->texts);
+    }
+    if (s->context->sampled && s->attrs != s->first)
+        free(s->attrs);
+    free(s->events);
+    gee_span_context_unref(s->context);
+    free(s);
+}
+
+static void drop(gee_otlp_record *r) {
+    free_span((gee_span *)r);
+}
 
 /* --- start --- */
 
 gee_span *gee_span_make(gee_span_context *c, const uint8_t *parent, const char *name,
                         enum gee_span_kind kind) {
-    gee_span *s = calloc(1, sizeof(*s));
-    char *own = s ? strdup(name) : NULL;
-    if (own == NULL) {
+    size_t size = c->sampled ? sizeof(gee_span) : offsetof(gee_span, first);
+    gee_span *s = malloc(size);
+    if (s == NULL) {
         if (c->sampled)
             gee_otlp_lost(c->x, GEE_OTLP_TRACES);
         gee_span_context_unref(c);
-        free(s);
         return NULL;
     }
+    memset(s, 0, offsetof(gee_span, first));
+    s->record.n = size;
     s->context = c;
-    s->name = own;
     s->kind = kind;
     s->has_parent = parent != NULL;
     if (parent)
         memcpy(s->parent, parent, sizeof(s->parent));
+    if (!c->sampled)
+        return s;
+    s->attrs = s->first;
+    s->free_text = s->first_text;
+    s->free_n = sizeof(s->first_text);
     s->start_ns = gee_now_ns();
+    gee_span_rename(s, name);
     return s;
 }
 
@@ -68,108 +141,158 @@ bool gee_span_recording(const gee_span *s) {
 
 /* --- attributes --- */
 
-/* Visible ASCII that stands for itself in JSON: so a name can be found again as it is. */
-static bool is_name(const char *s) {
-    for (const char *at = s; *at; at++)
-        if (*at <= ' ' || *at > '~' || *at == '"' || *at == '\\')
+/* Visible ASCII that stands for itself in JSON. */
+static bool is_name(const char *s, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (s[i] <= ' ' || s[i] > '~' || s[i] == '"' || s[i] == '\\')
             return false;
-    return *s != '\0';
+    return n > 0;
 }
 
-static bool has_name(const char *attr, size_t len, const char *name, size_t n) {
-    static const char before[] = "{\"key\":\"";
-    size_t m = sizeof(before) - 1;
-    return len > m + n && memcmp(attr + m, name, n) == 0 && attr[m + n] == '"';
-}
-
-/* That of this name is cut out. */
-static void forget(gee_span *s, const char *name) {
-    size_t n = strlen(name);
-    char *text = s->attrs.b.data;
-    for (size_t i = 0; i < s->nattrs; i++) {
-        size_t at = s->attr_at[i], next = s->attr_at[i + 1], len = next - at;
-        if (!has_name(text + at, len, name, n))
-            continue;
-        memmove(text + at, text + next, s->attrs.b.len - next);
-        s->attrs.b.len -= len;
-        for (size_t j = i; j < s->nattrs; j++)
-            s->attr_at[j] = s->attr_at[j + 1] - len;
-        s->nattrs--;
-        return;
-    }
-}
-
-/* Whether there is room for one of that name. Each ends with a comma, to be cut out with it. */
-static bool begin(gee_span *s, const char *name) {
-    if (!gee_span_recording(s))
+static bool more_attrs(gee_span *s) {
+    size_t first = sizeof(s->first) / sizeof(*s->first), bytes = GEE_SPAN_ATTRS * sizeof(*s->attrs);
+    if (s->nattrs != first || s->attrs != s->first)
+        return true;
+    gee_span_attr *attrs = malloc(bytes);
+    if (attrs == NULL) {
+        s->no_memory = true;
         return false;
-    bool ok = is_name(name);
-    if (ok)
-        forget(s, name);
-    ok = ok && s->nattrs < GEE_SPAN_ATTRS;
-    s->more_attrs += !ok;
-    return ok;
+    }
+    s->attrs = memcpy(attrs, s->first, sizeof(s->first));
+    s->record.n += bytes;
+    return true;
 }
 
-static void end(gee_span *s) {
-    gee_out_raw(&s->attrs, ",");
-    s->attr_at[++s->nattrs] = s->attrs.b.len;
+/* One more, of no kind yet; NULL: there is no room, or no memory. */
+static gee_span_attr *new_attr(gee_span *s, const char *name, size_t n, bool constant) {
+    if (s->nattrs == GEE_SPAN_ATTRS || n > UINT32_MAX) {
+        s->more_attrs++;
+        return NULL;
+    }
+    const char *own = constant ? name : keep(s, name, n);
+    if (own == NULL || !more_attrs(s))
+        return NULL;
+    gee_span_attr *a = &s->attrs[s->nattrs++];
+    a->name = own;
+    a->name_n = (uint32_t)n;
+    a->kind = GEE_ATTR_NOTHING;
+    return a;
+}
+
+/* That of this name, or a new one. */
+static gee_span_attr *attr(gee_span *s, const char *name) {
+    size_t n = strlen(name);
+    if (!gee_span_recording(s))
+        return NULL;
+    if (!is_name(name, n)) {
+        s->more_attrs++;
+        return NULL;
+    }
+    for (gee_span_attr *a = s->attrs; a < s->attrs + s->nattrs; a++)
+        if (a->name_n == n && memcmp(a->name, name, n) == 0)
+            return a;
+    return new_attr(s, name, n, false);
+}
+
+static gee_span_attr *added(gee_span *s, const char *name) {
+    return gee_span_recording(s) ? new_attr(s, name, strlen(name), true) : NULL;
+}
+
+static void set_text(gee_span *s, gee_span_attr *a, const char *value, size_t n) {
+    if (a == NULL)
+        return;
+    if (a->kind != GEE_ATTR_TEXT)
+        a->u.text = (gee_span_string){NULL, 0, 0};
+    a->kind = GEE_ATTR_TEXT;
+    replace(s, &a->u.text, value, n);
+}
+
+static void set_int(gee_span_attr *a, int64_t value) {
+    if (a == NULL)
+        return;
+    a->kind = GEE_ATTR_INT;
+    a->u.i = value;
+}
+
+void gee_span_add(gee_span *s, const char *name, const char *value, size_t n) {
+    set_text(s, added(s, name), value, n);
+}
+
+void gee_span_add_constant(gee_span *s, const char *name, const char *value) {
+    gee_span_attr *a = added(s, name);
+    if (a == NULL)
+        return;
+    a->kind = GEE_ATTR_TEXT;
+    a->u.text = (gee_span_string){value, (uint32_t)strlen(value), 0};
+}
+
+void gee_span_add_int(gee_span *s, const char *name, int64_t value) {
+    set_int(added(s, name), value);
 }
 
 void gee_span_set(gee_span *s, const char *name, const char *value) {
-    if (value && begin(s, name)) {
-        gee_out_attr(&s->attrs, name, value);
-        end(s);
-    }
+    if (value)
+        set_text(s, attr(s, name), value, strlen(value));
 }
 
 void gee_span_set_int(gee_span *s, const char *name, int64_t value) {
-    if (begin(s, name)) {
-        gee_out_attr_int(&s->attrs, name, value);
-        end(s);
-    }
+    set_int(attr(s, name), value);
 }
 
 void gee_span_set_double(gee_span *s, const char *name, double value) {
-    if (isfinite(value) && begin(s, name)) {
-        gee_out_attr_double(&s->attrs, name, value);
-        end(s);
+    gee_span_attr *a = isfinite(value) ? attr(s, name) : NULL;
+    if (a) {
+        a->kind = GEE_ATTR_DOUBLE;
+        a->u.d = value;
     }
 }
 
 void gee_span_set_bool(gee_span *s, const char *name, bool value) {
-    if (begin(s, name)) {
-        gee_out_attr_bool(&s->attrs, name, value);
-        end(s);
+    gee_span_attr *a = attr(s, name);
+    if (a) {
+        a->kind = GEE_ATTR_BOOL;
+        a->u.b = value;
     }
 }
 
 /* --- the rest --- */
 
-void gee_span_rename(gee_span *s, const char *name) {
-    char *own = gee_span_recording(s) ? strdup(name) : NULL;
-    if (own) {
-        free(s->name);
-        s->name = own;
-    }
+void gee_span_rename_n(gee_span *s, const char *name, size_t n) {
+    if (gee_span_recording(s))
+        replace(s, &s->name, name, n);
 }
 
-static uint64_t unix_ns(const gee_span *s, uint64_t ns) {
-    return s->context->epoch_ns + ns;
+void gee_span_rename(gee_span *s, const char *name) {
+    gee_span_rename_n(s, name, strlen(name));
+}
+
+/* Twice as many as there were, where all have one. */
+static bool room_for_event(gee_span *s) {
+    size_t n = s->nevents;
+    if (n & (n - 1) || n == 1)
+        return true;
+    size_t bytes = (n ? 2 * n : 2) * sizeof(*s->events);
+    gee_span_moment *events = realloc(s->events, bytes);
+    if (events == NULL) {
+        s->no_memory = true;
+        return false;
+    }
+    s->events = events;
+    s->record.n += n ? bytes / 2 : bytes;
+    return true;
 }
 
 void gee_span_event(gee_span *s, const char *name) {
+    size_t n = strlen(name);
     if (!gee_span_recording(s))
         return;
     if (s->nevents == GEE_SPAN_EVENTS) {
         s->more_events++;
         return;
     }
-    gee_out_raw(&s->events, s->nevents++ ? ",{\"timeUnixNano\":" : "{\"timeUnixNano\":");
-    gee_out_u64(&s->events, unix_ns(s, gee_now_ns()));
-    gee_out_raw(&s->events, ",\"name\":");
-    gee_out_string(&s->events, name, strlen(name));
-    gee_out_raw(&s->events, "}");
+    const char *own = room_for_event(s) ? keep(s, name, n) : NULL;
+    if (own)
+        s->events[s->nevents++] = (gee_span_moment){own, n, gee_now_ns()};
 }
 
 void gee_span_fail(gee_span *s, const char *type) {
@@ -180,60 +303,29 @@ void gee_span_fail(gee_span *s, const char *type) {
 
 /* --- end --- */
 
-static void put_list(gee_out *o, const char *name, gee_out *list, size_t more,
-                     const char *dropped) {
-    size_t n = gee_buf_size(&list->b);
-    if (list->rc < 0)
-        o->rc = list->rc;
-    if (n > 0) {
-        gee_out_fmt(o, ",\"%s\":[", name);
-        gee_out_bytes(o, gee_buf_head(&list->b), n - (gee_buf_head(&list->b)[n - 1] == ','));
-        gee_out_raw(o, "]");
+/* Behind the offer it is the exporter's. */
+static void offer(gee_span *s) {
+    gee_otlp *x = s->context->x;
+    s->end_ns = gee_now_ns();
+    s->record.at_ns = s->end_ns;
+    s->record.put = gee_span_encode;
+    s->record.drop = drop;
+    if (!s->no_memory) {
+        gee_otlp_push(x, GEE_OTLP_TRACES, &s->record);
+        return;
     }
-    if (more)
-        gee_out_fmt(o, ",\"%s\":%zu", dropped, more);
-}
-
-/* OTLP's flags: those of W3C, and that is_remote is not known. */
-static void encode(gee_out *o, gee_span *s) {
-    const gee_span_context *c = s->context;
-    gee_out_raw(o, "{\"traceId\":");
-    gee_out_hex(o, c->trace, sizeof(c->trace));
-    gee_out_raw(o, ",\"spanId\":");
-    gee_out_hex(o, c->span, sizeof(c->span));
-    if (s->has_parent) {
-        gee_out_raw(o, ",\"parentSpanId\":");
-        gee_out_hex(o, s->parent, sizeof(s->parent));
-    }
-    if (*c->state) {
-        gee_out_raw(o, ",\"traceState\":");
-        gee_out_string(o, c->state, strlen(c->state));
-    }
-    gee_out_raw(o, ",\"name\":");
-    gee_out_string(o, s->name, strlen(s->name));
-    gee_out_fmt(o, ",\"kind\":%d,\"flags\":1,\"startTimeUnixNano\":", (int)s->kind);
-    gee_out_u64(o, unix_ns(s, s->start_ns));
-    gee_out_raw(o, ",\"endTimeUnixNano\":");
-    gee_out_u64(o, unix_ns(s, gee_now_ns()));
-    put_list(o, "attributes", &s->attrs, s->more_attrs, "droppedAttributesCount");
-    put_list(o, "events", &s->events, s->more_events, "droppedEventsCount");
-    gee_out_raw(o, s->failed ? ",\"status\":{\"code\":2}}" : ",\"status\":{}}");
+    gee_otlp_lost(x, GEE_OTLP_TRACES);
+    free_span(s);
 }
 
 void gee_span_end(void *span) {
     gee_span *s = span;
-    gee_out o = {.rc = 0};
     if (s == NULL)
         return;
-    if (s->context->sampled) {
-        encode(&o, s);
-        gee_otlp_offer(s->context->x, GEE_OTLP_TRACES, &o);
-    }
     if (s->in)
         gee_ctx_end(s->in);
-    gee_out_end(&s->attrs);
-    gee_out_end(&s->events);
-    gee_span_context_unref(s->context);
-    free(s->name);
-    free(s);
+    if (s->context->sampled)
+        offer(s);
+    else
+        free_span(s);
 }

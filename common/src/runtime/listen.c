@@ -6,7 +6,13 @@
  * client at once; here accepting pauses. Nobody is turned away who can still wait: the
  * kernel's backlog holds him, and the loop does not hear of him until it may succeed.
  * Paused is: on the worker's list, not polled, with the timer armed.
+ *
+ * A descriptor that comes free on another worker will do as well. A worker that pauses says first
+ * that it waits, and then tries once more; a worker that has closed a socket looks behind that
+ * whether anybody waits. So one of the two sees the other, and a descriptor of ours that comes free
+ * is never waited for. The timer is for those that others hold: files, the program's own.
  */
+#include "base/tools.h"
 #include "runtime/transport.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -24,13 +30,56 @@ static void resume(gee_listener *l) {
     poll_for_clients(l);
 }
 
+/* Other workers see it. */
+static void set_waiting(gee_worker *w, bool waits) {
+    if (atomic_load_explicit(&w->waits_for_fd, memory_order_relaxed) == waits)
+        return;
+    atomic_store(&w->waits_for_fd, waits);
+    atomic_fetch_add(&w->rt->waiting_for_fd, waits ? 1 : -1);
+}
+
 static void on_retry(gee_timer *t) {
+    gee_worker *w = gee_worker_self();
     resume(gee_container(t, gee_listener, retry));
+    set_waiting(w, !gee_list_empty(&w->paused));
+}
+
+static void resume_all(gee_worker *w) {
+    for (gee_list *it; (it = gee_list_pop(&w->paused)) != NULL;)
+        resume(gee_container(it, gee_listener, paused));
+    set_waiting(w, false);
+}
+
+/* Sent by a worker that has closed one. */
+static void fd_is_free(gee_work *work) {
+    gee_worker *w = gee_container(work, gee_worker, fd_free);
+    gee_vg_before(work);
+    atomic_store(&w->told_of_fd,
+                 false); /* first: of one that comes free from now on it is told again */
+    resume_all(w);
+}
+
+static void tell_others(gee_worker *self) {
+    gee_runtime *rt = self->rt;
+    for (int i = 0; i < rt->nworkers; i++) {
+        gee_worker *w = &rt->workers[i];
+        if (w == self || !atomic_load(&w->waits_for_fd) || atomic_exchange(&w->told_of_fd, true))
+            continue;
+        gee_vg_after(&w->fd_free);
+        gee_post(w, &w->fd_free);
+    }
+}
+
+void gee_listeners_init(gee_worker *w) {
+    gee_list_init(&w->paused);
+    w->fd_free.fn = fd_is_free;
 }
 
 void gee_listeners_resume(gee_worker *w) {
-    for (gee_list *it; (it = gee_list_pop(&w->paused)) != NULL;)
-        resume(gee_container(it, gee_listener, paused));
+    resume_all(w);
+    /* Behind its end nobody is told: the others' loops may be closed. */
+    if (atomic_load(&w->rt->waiting_for_fd) > 0 && !atomic_load(&w->rt->stop))
+        tell_others(w);
 }
 
 /* Without memory for the timer it goes on polling: that spins, but it does not stop for ever. */
@@ -52,32 +101,40 @@ static bool is_of_one_client(int err) {
     return false;
 }
 
-/* Whatever else accept4 says, EMFILE or a socket that is out of order, will not be over at once. */
+/* False: there is no descriptor for the next client. Whatever else accept4 says, or a socket that
+ * is out of order, will not be over at once either. */
+static bool accept_clients(gee_listener *l, gee_worker *w) {
+    for (int i = 0; i < GEE_ACCEPT_AT_ONCE; i++) {
+        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && is_of_one_client(errno))
+            continue;
+        if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return true;
+        if (fd < 0 && w->dead) { /* they have descriptors that nobody needs: for all of this turn */
+            gee_io_close_dead(w, GEE_ACCEPT_AT_ONCE);
+            continue;
+        }
+        if (fd < 0 && !atomic_load_explicit(&w->waits_for_fd, memory_order_relaxed)) {
+            set_waiting(w, true);
+            continue;
+        }
+        if (fd < 0)
+            return false;
+        gee_io *io = gee_io_open(fd, l->domain);
+        if (io)
+            l->on_accept(l, io);
+    }
+    return true;
+}
+
 static void on_clients(uv_poll_t *poll, int status, int events) {
     gee_listener *l = poll->data;
     gee_worker *w = poll->loop->data;
     (void)events;
     gee_worker_awake(w);
-    for (int i = 0; status == 0 && i < GEE_ACCEPT_AT_ONCE; i++) {
-        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0 && is_of_one_client(errno))
-            continue;
-        if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            return;
-        if (fd < 0 && w->dead) { /* they have descriptors that nobody needs: for all of this turn */
-            gee_io_close_dead(w, GEE_ACCEPT_AT_ONCE);
-            continue;
-        }
-        if (fd < 0) {
-            pause_accepting(l);
-            return;
-        }
-        gee_io *io = gee_io_open(fd, l->domain);
-        if (io)
-            l->on_accept(l, io);
-    }
-    if (status < 0) /* libuv has stopped polling */
+    if (status < 0 || !accept_clients(l, w)) /* status: libuv has stopped polling */
         pause_accepting(l);
+    set_waiting(w, !gee_list_empty(&w->paused));
 }
 
 static void poll_for_clients(gee_listener *l) {

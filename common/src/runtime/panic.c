@@ -10,13 +10,11 @@
 #include "base/symbol.h"
 #include "base/tools.h"
 #include "runtime/worker.h"
-#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct gee_recovery {
     gee_recovery *outer;
@@ -76,8 +74,8 @@ static void fill_in(gee_panic_info *info, const gee_task *t, gee_site site) {
 
 /*
  * The outermost recovery has none of its own, but the worker's (task.c): one task after the other
- * uses that, and none parks meanwhile. So it is like the run queue, a thing that carries tasks, and
- * orders nothing between two that panic.
+ * uses that, and who parks has taken a copy. So it is like the run queue, a thing that carries
+ * tasks, and orders nothing between two that panic.
  */
 static void hand_over(const gee_recovery *to, const gee_panic_info *info) {
     bool carrier = to->outer == NULL;
@@ -113,16 +111,4 @@ _Noreturn void gee_panic_at(gee_site site, const char *fmt, ...) {
     }
     hand_over(to, &info);
     longjmp(to->env, 1);
-}
-
-/* In one write: two workers may panic at once. */
-void gee_panic_print(const gee_panic_info *info) {
-    gee_buf out = {0};
-    gee_buf_printf(
-        &out, "gee: panic: %s\n  at %s, task %" PRIu64 " \"%s\" on worker %d, created at %s\n",
-        info->message, info->site, info->task_id, info->task_name, info->worker, info->created_at);
-    gee_frames_describe(&out, info->frames, info->nframes);
-    if (write(STDERR_FILENO, gee_buf_head(&out), gee_buf_size(&out)) < 0)
-        perror("gee: panic");
-    gee_buf_free(&out);
 }

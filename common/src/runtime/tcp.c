@@ -1,4 +1,5 @@
 /* The transport over libuv: TCP, and stream sockets of the Unix domain. */
+#include "base/decimal.h"
 #include "base/tools.h"
 #include "runtime/transport.h"
 #include <errno.h>
@@ -197,17 +198,18 @@ static void tcp_reset(gee_io *io) {
 
 static void address_text(const struct sockaddr_storage *addr, char *buf, size_t size) {
     char ip[64] = "?";
-    int port = 0;
-    if (addr->ss_family == AF_INET) {
+    if (addr->ss_family == AF_INET && size >= GEE_IP4_TEXT + sizeof(":65535")) {
         const struct sockaddr_in *in = (const void *)addr;
-        uv_ip4_name(in, ip, sizeof(ip));
-        port = ntohs(in->sin_port);
+        char *end = gee_ip4_put(buf, &in->sin_addr);
+        *end++ = ':';
+        gee_decimal_put(end, ntohs(in->sin_port));
     } else if (addr->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const void *)addr;
         uv_ip6_name(in6, ip, sizeof(ip));
-        port = ntohs(in6->sin6_port);
+        snprintf(buf, size, "[%s]:%d", ip, ntohs(in6->sin6_port));
+    } else {
+        snprintf(buf, size, "?:0");
     }
-    snprintf(buf, size, addr->ss_family == AF_INET6 ? "[%s]:%d" : "%s:%d", ip, port);
 }
 
 static void tcp_peer(gee_io *io, char *buf, size_t size) {

@@ -66,8 +66,8 @@ void gee_io_close_dead(gee_worker *w, size_t n);
 /*
  * A listening socket: calls on_accept for each new connection, on the loop. When the
  * process has no descriptor or no memory for one more, accepting pauses: the clients
- * wait in the kernel's backlog, and are taken when a connection of this worker has
- * closed, or after GEE_ACCEPT_PAUSE_MS.
+ * wait in the kernel's backlog, and are taken when a connection of any worker has closed, or after
+ * GEE_ACCEPT_PAUSE_MS: what else holds descriptors says nothing when one comes free.
  */
 typedef struct gee_listener {
     void (*on_accept)(struct gee_listener *l, gee_io *io);
@@ -109,7 +109,8 @@ int gee_listen_passed(gee_listener *l, int fd);
 int gee_listen_sim(gee_listener *l, int port);
 void gee_listener_close(gee_listener *l);
 
-/* A descriptor of w was closed: its paused listeners may try again. */
+void gee_listeners_init(gee_worker *w);
+/* w, the caller, has closed a socket: what is paused may try again, on other workers too. */
 void gee_listeners_resume(gee_worker *w);
 
 /* An accepted socket as an io of the calling worker. Takes over fd. NULL: fd was closed. */

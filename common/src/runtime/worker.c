@@ -202,7 +202,7 @@ int gee_worker_init(gee_worker *w, gee_runtime *rt, int index) {
     gee_list_init(&w->runq);
     gee_list_init(&w->tasks);
     gee_list_init(&w->starved);
-    gee_list_init(&w->paused);
+    gee_listeners_init(w);
     gee_list_init(&w->servers);
     w->deferred_end = &w->deferred;
     w->dead_end = &w->dead;

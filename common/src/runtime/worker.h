@@ -43,6 +43,9 @@ struct gee_worker {
     int index;
     _Atomic(gee_work *) inbox; /* a stack, latest first */
     uv_async_t bell;           /* rung when the inbox was empty */
+    /* Listeners are paused, or about to be; fd_free is on its way here: listen.c. */
+    _Atomic bool waits_for_fd, told_of_fd;
+    gee_work fd_free;
 
     /* This thread's alone. */
     uv_loop_t loop;
@@ -70,7 +73,7 @@ struct gee_worker {
     /* In the task, when a wait is over, with its reason still in it; NULL: nobody asks. */
     void (*on_waited)(gee_task *t, uint64_t waited_ns);
     gee_stack_cache stacks;
-    gee_panic_info panic; /* of the task that ends by it, and parks no more */
+    gee_panic_info panic; /* of the task that ends by it, until that parks */
     void *sched;          /* the loop's own context while a task runs */
     void *fiber;
     void *fake_stack;
@@ -100,8 +103,9 @@ struct gee_runtime {
     uint64_t run;         /* 1, 2, 3 …: the how-manyth of this process */
     _Atomic int64_t live; /* tasks, of all workers */
     _Atomic bool main_done, stop;
-    uv_sem_t out, may_close; /* a worker has left its loop for good; all have: nobody rings */
-    uint64_t deadline_ns;    /* worker 0's: when the grace after main ends */
+    _Atomic int waiting_for_fd; /* workers */
+    uv_sem_t out, may_close;    /* a worker has left its loop for good; all have: nobody rings */
+    uint64_t deadline_ns;       /* worker 0's: when the grace after main ends */
     gee_timer grace;
     bool sim, deadlock;
 };

@@ -1,4 +1,5 @@
 #include "web/net.h"
+#include "base/decimal.h"
 #include <string.h>
 
 /* Without brackets and without a port. */
@@ -45,7 +46,7 @@ bool gee_ip_parse(const char *s, size_t n, struct in6_addr *ip) {
 
 void gee_ip_text(const struct in6_addr *ip, char *buf) {
     if (IN6_IS_ADDR_V4MAPPED(ip))
-        inet_ntop(AF_INET, &ip->s6_addr[12], buf, INET6_ADDRSTRLEN);
+        gee_ip4_put(buf, &ip->s6_addr[12]);
     else
         inet_ntop(AF_INET6, ip, buf, INET6_ADDRSTRLEN);
 }
