@@ -90,25 +90,26 @@ static gee_route_entry *new_route(const gee_group *g, const char *method, const 
     gee_route_entry *r = calloc(1, sizeof(*r));
     if (r == NULL)
         return NULL;
-    r->method = strdup(method);
+    r->method = method;
     r->pattern = joined(g->prefix, pattern);
-    if (r->method && r->pattern && gee_group_chain(g, fn, arg, &r->chain) == 0)
+    if (r->pattern && gee_group_chain(g, fn, arg, &r->chain) == 0)
         return r;
     gee_route_free(r);
     return NULL;
 }
 
-/* What the parser lets through: a route of another method would never be found. */
-static bool is_method(const char *method) {
-    static const char *const methods[] = {
-#define X(num, name, string) #string,
+/* What the parser lets through: a route of another method would never be found. NULL: it is none.
+ */
+static const char *parsers_name(const char *method) {
+    static const llhttp_method_t methods[] = {
+#define X(num, name, string) HTTP_##name,
         HTTP_METHOD_MAP(X)
 #undef X
     };
     for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
-        if (strcmp(method, methods[i]) == 0)
-            return true;
-    return false;
+        if (strcmp(method, llhttp_method_name(methods[i])) == 0)
+            return llhttp_method_name(methods[i]);
+    return NULL;
 }
 
 static int taken_by(gee_engine *e, const char *method, const char *pattern,
@@ -125,9 +126,10 @@ int gee_handle(gee_group *g, const char *method, const char *pattern, gee_handle
     const gee_route_entry *taken = NULL;
     if (*pattern && *pattern != '/') /* "x" in /api is not meant to be /apix */
         return gee_engine_failed(g->engine, UV_EINVAL, method, pattern);
-    if (!is_method(method))
+    const char *name = parsers_name(method);
+    if (name == NULL)
         return gee_engine_failed(g->engine, UV_EINVAL, method, pattern);
-    gee_route_entry *r = new_route(g, method, pattern, fn, arg);
+    gee_route_entry *r = new_route(g, name, pattern, fn, arg);
     int rc = r ? gee_contract_check(g->engine, method, r->pattern, &r->chain) : UV_ENOMEM;
     if (rc == 0)
         rc = gee_router_add(g->engine->tree, r, &taken);

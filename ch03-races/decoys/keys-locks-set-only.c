@@ -9,7 +9,7 @@
 
 static gee_box *new_box(const char *key, void *value, void (*free_value)(void *)) {
     size_t n = strlen(key) + 1;
-    gee_box *box = malloc(sizeof(*box) + n);
+    gee_box *box = gee_box_alloc(n);
     if (box == NULL)
         return NULL;
     atomic_init(&box->refs, 1);
@@ -25,11 +25,11 @@ gee_box *gee_box_ref(gee_box *box) {
 }
 
 void gee_box_unref(gee_box *box) {
-    if (box == NULL || atomic_fetch_sub_explicit(&box->refs, 1, memory_order_acq_rel) != 1)
+    if (box == NULL || !gee_box_is_last(box))
         return;
     if (box->free_value)
         box->free_value(box->value);
-    free(box);
+    gee_box_free(box);
 }
 
 void gee_forever(void *value) {
@@ -63,7 +63,7 @@ int gee_set(gee_req *req, const char *key, void *value, void (*free_value)(void 
     size_t i = find(keys, key);
     if (i == keys->cap && grow(keys) < 0) {
         gee_spin_unlock(&keys->lock);
-        free(box);
+        gee_box_free(box);
         return UV_ENOMEM;
     }
     if (i < keys->n)

@@ -4,16 +4,19 @@
  */
 #include "trace/recorder.h"
 #include "trace/names.h"
+#include "trace/room.h"
+#include "trace/stamp.h"
 #include <stdlib.h>
 #include <string.h>
 
 struct gee_recorder {
     gee_probe probe;
     gee_worker *worker;
+    gee_stamps stamps;
     uint64_t start_ns, stop_ns;
     gee_record slice; /* that which runs: what is known at its beginning */
     size_t written, cap;
-    gee_record *all;
+    gee_record *records;
     gee_record *open; /* made by stop */
     size_t nopen;
     bool whole;
@@ -23,9 +26,9 @@ struct gee_recorder {
 static gee_record *next_record(gee_recorder *r) {
     if (r->written == r->cap) {
         r->cap *= 2;
-        r->all = realloc(r->all, r->cap * sizeof(gee_record));
+        r->records = realloc(r->records, r->cap * sizeof(gee_record));
     }
-    return &r->all[r->written++];
+    return &r->records[r->written++];
 }
 
 static uint16_t name_of(gee_recorder *r, gee_task *t) {
@@ -42,8 +45,8 @@ static uint64_t known(const gee_recorder *r, uint64_t ns) {
 /* --- the probe --- */
 
 static void ready(gee_probe *p, gee_worker *by, gee_task *t) {
-    (void)p;
-    t->traced.ready_ns = gee_probe_now(by);
+    gee_recorder *r = (gee_recorder *)p;
+    t->traced.ready_ns = gee_stamp(&r->stamps);
     if (t->stack.base ==
         NULL) /* created_ns is that of a poll, which may be before its creator ran */
         t->traced.born_ns = t->traced.served_ns = t->traced.ready_ns;
@@ -55,7 +58,7 @@ static void ready(gee_probe *p, gee_worker *by, gee_task *t) {
 static void begin(gee_probe *p, gee_task *t) {
     gee_recorder *r = (gee_recorder *)p;
     r->slice = (gee_record){
-        .from_ns = gee_probe_now(r->worker),
+        .from_ns = gee_stamp_not_before(&r->stamps, t->traced.ready_ns),
         .task = t->id,
         .ready_ns = known(r, t->traced.ready_ns),
         .kind = GEE_RECORD_SLICE,
@@ -94,7 +97,7 @@ static gee_record life_of(gee_recorder *r, gee_task *t, uint64_t to_ns) {
 
 static void end(gee_probe *p, gee_task *t) {
     gee_recorder *r = (gee_recorder *)p;
-    uint64_t now_ns = gee_probe_now(r->worker);
+    uint64_t now_ns = gee_stamp(&r->stamps);
     switch (t->state) {
     case GEE_TASK_DEAD:
         write_slice(r, t, now_ns, GEE_SLICE_EXITED);
@@ -114,7 +117,7 @@ static void end(gee_probe *p, gee_task *t) {
 
 static void request(gee_probe *p, gee_task *t, uint64_t start_ns, int status) {
     gee_recorder *r = (gee_recorder *)p;
-    uint64_t now_ns = gee_probe_now(r->worker);
+    uint64_t now_ns = gee_stamp(&r->stamps);
     *next_record(r) = (gee_record){
         .from_ns = start_ns > t->traced.served_ns ? start_ns : t->traced.served_ns,
         .to_ns = now_ns,
@@ -134,8 +137,8 @@ gee_recorder *gee_recorder_new(size_t bytes) {
         return NULL;
     r->probe = (gee_probe){NULL, ready, begin, end, request};
     r->cap = bytes / sizeof(gee_record) ? bytes / sizeof(gee_record) : 1;
-    r->all = malloc(r->cap * sizeof(gee_record));
-    if (r->all == NULL) {
+    r->records = gee_room_new(r->cap, sizeof(gee_record));
+    if (r->records == NULL) {
         free(r);
         return NULL;
     }
@@ -145,14 +148,15 @@ gee_recorder *gee_recorder_new(size_t bytes) {
 void gee_recorder_free(gee_recorder *r) {
     if (r == NULL)
         return;
-    free(r->all);
+    free(r->records);
     free(r->open);
     free(r);
 }
 
 void gee_recorder_start(gee_recorder *r, gee_worker *w) {
     r->worker = w;
-    r->start_ns = gee_probe_now(w);
+    gee_stamps_start(&r->stamps, w);
+    r->start_ns = gee_stamp(&r->stamps);
     gee_list_each (it, &w->tasks)
         gee_container(it, gee_task, all)->traced.name = 0;
     if (w->current) /* its slice has begun without us */
@@ -186,7 +190,7 @@ static void list_open(gee_recorder *r) {
 
 void gee_recorder_stop(gee_recorder *r) {
     gee_worker *w = r->worker;
-    r->stop_ns = gee_probe_now(w);
+    r->stop_ns = gee_stamp(&r->stamps);
     if (w->current)
         write_slice(r, w->current, r->stop_ns, GEE_SLICE_CUT);
     gee_probe_remove(w, &r->probe);
@@ -208,7 +212,7 @@ size_t gee_recorder_count(const gee_recorder *r) {
 }
 
 const gee_record *gee_recorder_at(const gee_recorder *r, size_t i) {
-    return i < r->written ? &r->all[i] : &r->open[i - r->written];
+    return i < r->written ? &r->records[i] : &r->open[i - r->written];
 }
 
 uint64_t gee_recorder_dropped(const gee_recorder *r) {

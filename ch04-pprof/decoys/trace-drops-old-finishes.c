@@ -6,12 +6,15 @@
  */
 #include "trace/names.h"
 #include "trace/recorder.h"
+#include "trace/room.h"
+#include "trace/stamp.h"
 #include <stdlib.h>
 #include <string.h>
 
 struct gee_recorder {
     gee_probe probe;
     gee_worker *worker;
+    gee_stamps stamps;
     uint64_t start_ns, stop_ns;
     gee_record slice; /* that which runs: what is known at its beginning */
     uint64_t written; /* ever */
@@ -58,8 +61,8 @@ static gee_record life_of(gee_recorder *r, gee_task *t, uint64_t to_ns) {
 /* --- the probe --- */
 
 static void ready(gee_probe *p, gee_worker *by, gee_task *t) {
-    (void)p;
-    t->traced.ready_ns = gee_probe_now(by);
+    gee_recorder *r = (gee_recorder *)p;
+    t->traced.ready_ns = gee_stamp(&r->stamps);
     if (t->stack.base ==
         NULL) /* created_ns is that of a poll, which may be before its creator ran */
         t->traced.born_ns = t->traced.served_ns = t->traced.ready_ns;
@@ -71,7 +74,7 @@ static void ready(gee_probe *p, gee_worker *by, gee_task *t) {
 static void begin(gee_probe *p, gee_task *t) {
     gee_recorder *r = (gee_recorder *)p;
     r->slice = (gee_record){
-        .from_ns = gee_probe_now(r->worker),
+        .from_ns = gee_stamp_not_before(&r->stamps, t->traced.ready_ns),
         .task = t->id,
         .ready_ns = known(r, t->traced.ready_ns),
         .kind = GEE_RECORD_SLICE,
@@ -101,7 +104,7 @@ static void write_slice(gee_recorder *r, gee_task *t, uint64_t now_ns, enum gee_
 
 static void end(gee_probe *p, gee_task *t) {
     gee_recorder *r = (gee_recorder *)p;
-    uint64_t now_ns = gee_probe_now(r->worker);
+    uint64_t now_ns = gee_stamp(&r->stamps);
     switch (t->state) {
     case GEE_TASK_DEAD:
         write_slice(r, t, now_ns, GEE_SLICE_EXITED);
@@ -121,7 +124,7 @@ static void end(gee_probe *p, gee_task *t) {
 
 static void request(gee_probe *p, gee_task *t, uint64_t start_ns, int status) {
     gee_recorder *r = (gee_recorder *)p;
-    uint64_t now_ns = gee_probe_now(r->worker);
+    uint64_t now_ns = gee_stamp(&r->stamps);
     *next_record(r) = (gee_record){
         .from_ns = start_ns > t->traced.served_ns ? start_ns : t->traced.served_ns,
         .to_ns = now_ns,
@@ -141,8 +144,8 @@ gee_recorder *gee_recorder_new(size_t bytes) {
         return NULL;
     r->probe = (gee_probe){NULL, ready, begin, end, request};
     r->cap = bytes / sizeof(gee_record) / 2 ? bytes / sizeof(gee_record) / 2 : 1;
-    r->ring = malloc(r->cap * sizeof(gee_record));
-    r->starts = malloc(r->cap * sizeof(gee_record));
+    r->ring = gee_room_new(r->cap, sizeof(gee_record));
+    r->starts = gee_room_new(r->cap, sizeof(gee_record));
     if (r->ring == NULL || r->starts == NULL) {
         free(r->ring);
         free(r->starts);
@@ -163,7 +166,8 @@ void gee_recorder_free(gee_recorder *r) {
 
 void gee_recorder_start(gee_recorder *r, gee_worker *w) {
     r->worker = w;
-    r->start_ns = gee_probe_now(w);
+    gee_stamps_start(&r->stamps, w);
+    r->start_ns = gee_stamp(&r->stamps);
     gee_list_each (it, &w->tasks)
         gee_container(it, gee_task, all)->traced.name = 0;
     if (w->current) /* its slice has begun without us */
@@ -201,7 +205,7 @@ static void put_together(gee_recorder *r) {
 
 void gee_recorder_stop(gee_recorder *r) {
     gee_worker *w = r->worker;
-    r->stop_ns = gee_probe_now(w);
+    r->stop_ns = gee_stamp(&r->stamps);
     if (w->current)
         write_slice(r, w->current, r->stop_ns, GEE_SLICE_CUT);
     gee_probe_remove(w, &r->probe);

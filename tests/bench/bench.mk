@@ -1,6 +1,6 @@
 # The programs of `make bench`; those of peers that are not installed are left out.
 BENCH := $(B)/bench
-BENCH_PROGRAMS := $(addprefix $(BENCH)/,floor gee micro streams deadline routes profile traced)
+BENCH_PROGRAMS := $(addprefix $(BENCH)/,floor gee micro streams deadline routes profile watched traced)
 ifeq ($(shell pkg-config --exists libmicrohttpd 2>/dev/null && echo yes),yes)
 BENCH_PROGRAMS += $(BENCH)/mhd
 endif

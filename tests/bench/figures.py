@@ -6,7 +6,7 @@ the machine for a while disturbs both. A bar is met when the median is.
 
 import statistics
 
-INSTRUCTIONS = 7700  # Debian 12, x86-64: gcc 12, glibc 2.36, llhttp 8
+INSTRUCTIONS = 5500  # Debian 12, x86-64: gcc 12, glibc 2.36, llhttp 8
 ROUTES = 1.2
 
 

@@ -1,6 +1,8 @@
 /* What a handler can answer: status, fields, text, JSON, data; and the debug page. */
 #include "gee/debug.h"
 #include "t_site.h"
+#include "web/web.h"
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -335,11 +337,47 @@ static void test_debug_body(gee_ctx *ctx, t_conn *c, int port) {
 
 T_SITE(test_debug, routes)
 
+/* --- formats: the short way says what printf says, or that it cannot --- */
+
+static int plain(char *to, size_t room, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    int n = gee_text_plain(to, room, fmt, ap);
+    va_end(ap);
+    return n;
+}
+
+#define SAME(...)                                                           \
+    do {                                                                    \
+        char want[64], got[64];                                             \
+        int len = snprintf(want, sizeof(want), __VA_ARGS__);                \
+        assert_int_equal(plain(got, sizeof(got), __VA_ARGS__), len);        \
+        assert_memory_equal(got, want, (size_t)len);                        \
+        assert_int_equal(plain(got, (size_t)len, __VA_ARGS__), len);        \
+        if (len > 0)                                                        \
+            assert_int_equal(plain(got, (size_t)len - 1, __VA_ARGS__), -1); \
+    } while (0)
+
+static void test_formats(void **state) {
+    char out[64];
+    (void)state;
+    SAME("hello");
+    SAME("%s", "");
+    SAME("%s and %s\n", "a", "b");
+    SAME("100%%, %d of %d", 0, -1);
+    SAME("%d%d%s", INT_MAX, INT_MIN, "%d");
+    assert_int_equal(plain(out, sizeof(out), "%5d", 1), -1);
+    assert_int_equal(plain(out, sizeof(out), "%ld", 1L), -1);
+    assert_int_equal(plain(out, sizeof(out), "%.*s", 1, "x"), -1);
+    assert_int_equal(plain(out, sizeof(out), "%s", (char *)NULL), -1);
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_text),        cmocka_unit_test(test_status),
-    cmocka_unit_test(test_fields),      cmocka_unit_test(test_injection),
-    cmocka_unit_test(test_once),        cmocka_unit_test(test_json),
-    cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_debug),
+    cmocka_unit_test(test_formats),   cmocka_unit_test(test_text),
+    cmocka_unit_test(test_status),    cmocka_unit_test(test_fields),
+    cmocka_unit_test(test_injection), cmocka_unit_test(test_once),
+    cmocka_unit_test(test_json),      cmocka_unit_test(test_slow_reader),
+    cmocka_unit_test(test_debug),
 };
 
 T_MAIN(tests)

@@ -372,10 +372,50 @@ static void test_many(void **state) {
     t_site_once(&(t_site){many, many_body, NULL, 0});
 }
 
+/* --- segments of every length, and those that are one byte away --- */
+
+enum { LONGEST = 33 };
+
+/* "/" and n letters, of which the one at `odd` is anodd. */
+static void segment(char *to, int n, int odd) {
+    to[0] = '/';
+    memset(to + 1, 'x', (size_t)n);
+    to[n + 1] = '\0';
+    if (odd >= 0)
+        to[1 + odd] = 'y';
+}
+
+static void each_length(gee_group *r) {
+    char pattern[LONGEST + 2];
+    for (int n = 1; n <= LONGEST; n++)
+        for (int odd = -1; odd < n; odd += 2) {
+            segment(pattern, n, odd);
+            gee_GET(r, pattern, show);
+        }
+}
+
+static void each_length_body(gee_ctx *ctx, t_conn *c, int port) {
+    char target[LONGEST + 2];
+    (void)port;
+    for (int n = 1; n <= LONGEST; n++)
+        for (int odd = -1; odd < n; odd++) {
+            segment(target, n, odd);
+            T_EQ(t_get(ctx, c, target), odd % 2 ? 200 : 404);
+            if (odd % 2)
+                T_STR(t_body(c), target);
+        }
+}
+
+static void test_each_length(void **state) {
+    (void)state;
+    t_site_once(&(t_site){each_length, each_length_body, NULL, 0});
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_hits), cmocka_unit_test(test_methods),
-    cmocka_unit_test(test_head), cmocka_unit_test(test_bad_patterns),
-    cmocka_unit_test(test_many), cmocka_unit_test(test_names_of_methods),
+    cmocka_unit_test(test_hits),        cmocka_unit_test(test_methods),
+    cmocka_unit_test(test_head),        cmocka_unit_test(test_bad_patterns),
+    cmocka_unit_test(test_many),        cmocka_unit_test(test_names_of_methods),
+    cmocka_unit_test(test_each_length),
 };
 
 T_MAIN(tests)

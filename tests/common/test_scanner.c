@@ -222,9 +222,35 @@ static void test_prefix(void **state) {
     }
 }
 
+/* Every byte, at every place of a word and of the words behind it. */
+static void prefixes(unsigned class) {
+    char text[40];
+    for (size_t at = 0; at < sizeof(text); at++)
+        for (int c = 0; c < 256; c++) {
+            memset(text, 'a', sizeof(text));
+            text[at] = (char)c;
+            size_t want = gee_bytes[c] & class ? sizeof(text) : at;
+            assert_int_equal(gee_prefix(text, sizeof(text), class), want);
+            assert_int_equal(gee_prefix(text, at + 1, class), want > at ? at + 1 : at);
+            if (class == GEE_TEXT) {
+                assert_int_equal(gee_text_prefix(text, sizeof(text)), want);
+                assert_int_equal(gee_text_prefix(text, at + 1), want > at ? at + 1 : at);
+            }
+        }
+}
+
+static void test_prefix_of_every_byte(void **state) {
+    (void)state;
+    prefixes(GEE_TOKEN);
+    prefixes(GEE_VISIBLE);
+    prefixes(GEE_TEXT);
+    prefixes(GEE_HOST);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_classes_of_bytes),
     cmocka_unit_test(test_prefix),
+    cmocka_unit_test(test_prefix_of_every_byte),
     cmocka_unit_test(test_a_line_at_once_keeps_to_the_limit),
     cmocka_unit_test(test_lines_at_once_are_the_same_as_bytes),
 };

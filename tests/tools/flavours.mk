@@ -19,7 +19,7 @@ CC_valgrind := gcc
 CC_fuzz     := clang
 
 # Without the table of addresses, which gcc makes unasked, a symbol costs a look at each unit.
-OPT_release  := -O2
+OPT_release  := -O2 -fno-plt
 OPT_clang    := -O2 -gdwarf-aranges
 OPT_debug    := -O0
 OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all

@@ -31,7 +31,7 @@ enum {
 
 /*
  * Begins to record on all workers, in rings of so many bytes each; 0: GEE_TRACE_BYTES. Beside them
- * it needs 150 KiB a worker for names, and at its end 128 bytes for each task that lives then.
+ * it needs 155 KiB a worker for names, and at its end 128 bytes for each task that lives then.
  * Call from a task; parks while it asks the other workers.
  * 0; UV_EALREADY: one is being recorded, there is one at a time;  UV_ENOMEM
  */

@@ -26,10 +26,17 @@ gee_ctx *gee_ctx_ref(gee_ctx *ctx) {
     return ctx;
 }
 
-void gee_ctx_unref(gee_ctx *ctx) {
-    while (ctx && ctx != &background) {
+/* Who has all references that there are need not count them down: nobody is there to take another.
+ */
+static bool is_over(gee_ctx *ctx, int refs) {
+    return atomic_load_explicit(&ctx->refs, memory_order_acquire) == refs ||
+           atomic_fetch_sub_explicit(&ctx->refs, refs, memory_order_acq_rel) == refs;
+}
+
+static void drop(gee_ctx *ctx, int refs) {
+    for (; ctx && ctx != &background; refs = 1) {
         gee_race_release(&ctx->refs);
-        if (atomic_fetch_sub_explicit(&ctx->refs, 1, memory_order_acq_rel) != 1)
+        if (!is_over(ctx, refs))
             return;
         gee_race_acquire(&ctx->refs);
         if (ctx->free_value)
@@ -39,6 +46,10 @@ void gee_ctx_unref(gee_ctx *ctx) {
         gee_count(GEE_COUNT_CTXS, -1);
         ctx = parent;
     }
+}
+
+void gee_ctx_unref(gee_ctx *ctx) {
+    drop(ctx, 1);
 }
 
 int gee_ctx_err(const gee_ctx *ctx) {
@@ -118,8 +129,13 @@ static bool end(gee_ctx *ctx, int err, int cause) {
     return true;
 }
 
+/* Its parent does not hold it any more: a reference is its caller's to drop, if true. */
+static bool end_and_leave(gee_ctx *ctx, int err, int cause) {
+    return end(ctx, err, cause) && !ctx->detached && gee_ctx_unwatch(ctx->parent, &ctx->on_parent);
+}
+
 void gee_ctx_end_and_leave(gee_ctx *ctx, int err, int cause) {
-    if (end(ctx, err, cause) && !ctx->detached && gee_ctx_unwatch(ctx->parent, &ctx->on_parent))
+    if (end_and_leave(ctx, err, cause))
         gee_ctx_unref(ctx);
 }
 
@@ -129,8 +145,8 @@ void gee_ctx_cancel(gee_ctx *ctx, int cause) {
 }
 
 void gee_ctx_end(gee_ctx *ctx) {
-    gee_ctx_cancel(ctx, 0);
-    gee_ctx_unref(ctx);
+    bool more = ctx && ctx != &background && end_and_leave(ctx, UV_ECANCELED, UV_ECANCELED);
+    drop(ctx, more ? 2 : 1);
 }
 
 static void parent_ended(gee_watch *w, gee_ctx *parent) {
@@ -162,7 +178,7 @@ gee_ctx *gee_ctx_new_child(gee_ctx *parent) {
 }
 
 gee_ctx *gee_ctx_follow_parent(gee_ctx *ctx) {
-    gee_ctx_ref(ctx);
+    atomic_store_explicit(&ctx->refs, 2, memory_order_relaxed); /* nobody else knows of it yet */
     ctx->on_parent.fn = parent_ended;
     int err = gee_ctx_watch(ctx->parent, &ctx->on_parent);
     if (err != 0) {

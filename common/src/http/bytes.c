@@ -36,3 +36,26 @@ size_t gee_prefix(const char *s, size_t n, unsigned class) {
         i++;
     return i;
 }
+
+enum { WORD = sizeof(uint64_t) };
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* The high bits of those bytes that are control bytes; behind the lowest they mean nothing. */
+static uint64_t controls(uint64_t word) {
+    uint64_t del = word ^ EACH(0x7f);
+    return (((word - EACH(' ')) & ~word) | ((del - EACH(1)) & ~del)) & EACH(0x80);
+}
+
+size_t gee_text_prefix(const char *s, size_t n) {
+    size_t i = 0;
+    for (uint64_t word; n - i >= WORD; i += WORD) {
+        memcpy(&word, s + i, WORD);
+        word = controls(word);
+        if (word && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+            i += __builtin_ctzll(word) / 8;
+        if (word)
+            break;
+    }
+    bool ends = i < n && (gee_bytes[(uint8_t)s[i]] & GEE_TEXT) == 0; /* most often: a CR */
+    return ends ? i : i + gee_prefix(s + i, n - i, GEE_TEXT);
+}

@@ -18,10 +18,12 @@ extern const uint8_t gee_bytes[256]; /* of which classes each is */
 
 /* How many of the n bytes at s, from the first on, are of that class. */
 size_t gee_prefix(const char *s, size_t n, unsigned class);
+/* The same of GEE_TEXT, a word at a time: a value is long, and nearly all of it is text. */
+size_t gee_text_prefix(const char *s, size_t n);
 
-/* Most strings that are compared differ in their first byte. */
+/* Most strings that are compared differ in their first byte, or are one: a method's name. */
 static inline bool gee_same(const char *a, const char *b) {
-    return *a == *b && strcmp(a, b) == 0;
+    return a == b || (*a == *b && strcmp(a, b) == 0);
 }
 
 /* Is a token this one, in any case? It is given as a literal of small letters and '-'. */

@@ -257,3 +257,11 @@ void gee_conn_peer(const gee_conn *c, char *buf, size_t size) {
     if (c->io)
         c->io->ops->peer(c->io, buf, size);
 }
+
+void gee_conn_idle(gee_conn *c) {
+    c->serving = false;
+    gee_conn_resume_reading(c);
+    gee_conn_await_head(c);
+    if (c->x == NULL)
+        gee_arena_free(&c->arena); /* an idle connection holds no memory; nor buffers */
+}

@@ -6,6 +6,7 @@
  * with it (RFC 9112, 6.3 and 11.2). So Transfer-Encoding is "chunked" or nothing,
  * and Content-Length is one number.
  */
+#include "base/tools.h"
 #include "http/bytes.h"
 #include "http/http.h"
 #include <string.h>
@@ -43,7 +44,7 @@ static bool is_port(const char *s, size_t n) {
  * bytes that RFC 3986 lets through are in no DNS name, and a comma would be a second
  * host that somebody has joined to the first.
  */
-static bool is_host(const char *s, size_t n) {
+static bool look_at_host(const char *s, size_t n) {
     size_t host = 0;
     if (n > 0 && *s == '[') {
         char ip[48];
@@ -61,6 +62,24 @@ static bool is_host(const char *s, size_t n) {
         host = gee_prefix(s, n, GEE_HOST);
     }
     return host > 0 && is_port(s + host, n - host);
+}
+
+/* The clients of a server ask for one host, or a few: the worker keeps the latest that was right.
+ */
+static bool is_host(const char *s, size_t n) {
+    static _Thread_local struct {
+        uint32_t n;
+        char text[60];
+    } right;                 /* a line of the cache */
+    gee_tsan_ignore_begin(); /* whichever of its tasks comes first */
+    bool ok = n > 0 && n == right.n && memcmp(s, right.text, n) == 0;
+    if (!ok && look_at_host(s, n)) {
+        ok = true;
+        right.n = n <= sizeof(right.text) ? (uint32_t)n : 0;
+        memcpy(right.text, s, right.n);
+    }
+    gee_tsan_ignore_end();
+    return ok;
 }
 
 /* RFC 9112, 3.2.2: the host of a target in absolute form is the one; Host's is ignored. */

@@ -211,6 +211,7 @@ struct gee_conn {
 gee_conn *gee_conn_new(gee_server_part *part);
 void gee_conn_accept(gee_listener *l, gee_io *io);
 void gee_conn_resume_reading(gee_conn *c);
+void gee_conn_idle(gee_conn *c); /* the next message, or the rest of one, is waited for */
 void gee_conn_wake_reader(gee_exchange *x); /* of its body: there is news for it, if it waits */
 /* Closes now. Whoever is parked on the connection is woken with an error. */
 void gee_conn_close(gee_conn *c);
@@ -245,11 +246,16 @@ void gee_conn_await_head(gee_conn *c);
 void gee_conn_write_deadline(gee_conn *c, uint64_t ms);
 
 /* parse.c */
+gee_exchange *gee_exchange_begin(gee_conn *c); /* the one to be parsed. NULL: no memory */
+bool gee_exchange_has_head(gee_exchange *x);   /* it is served from now on. False: no memory */
 void gee_parser_free(gee_conn *c);
 /* Feeds bytes; how many it took: all, or up to the end of a message. Without memory it closes c. */
 size_t gee_parse(gee_conn *c, const char *data, size_t n);
 /* The same with what waits in c->in. */
 void gee_parse_waiting(gee_conn *c);
+
+/* whole.c: how many bytes of a request, that is all there, it took; 0: a parser has to look. */
+size_t gee_whole_head(gee_conn *c, const char *data, size_t n);
 
 /* wire.c */
 void gee_wire_begin(gee_wire *w);              /* in front of a request */
@@ -260,6 +266,10 @@ void gee_wire_body(gee_wire *w, bool chunked); /* behind a head, in front of its
  */
 size_t gee_wire_scan(gee_wire *w, const char *data, size_t n, const gee_limits *limits,
                      gee_piece *show);
+/* "/path HTTP/1.1" and CRLF, all there and right: its length; else 0. */
+size_t gee_wire_target_line(const char *s, size_t n, size_t *target);
+/* The same of "name: value"; or of an empty line, which is the end: 2. */
+size_t gee_wire_field_line(const char *s, size_t n, size_t *name);
 
 /* head.c */
 /* 0, or the status with which this head is refused. Sets expect_continue and chunked. */
@@ -356,6 +366,9 @@ enum { GEE_DEFAULT_DRAIN_MS = 10 * 1000 };
 
 /* date.c: "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 const char *gee_date_line(size_t *len);
+enum { GEE_DATE_SIZE = sizeof("Sun, 06 Nov 1994 08:49:37 GMT") };
+/* False: its year has not four digits. */
+bool gee_date_text(int64_t s, char out[GEE_DATE_SIZE]);
 /* Seconds since 1970, of the form that is made and of the two that are obsolete (5.6.7). */
 bool gee_date_parse(const char *text, int64_t *out);
 

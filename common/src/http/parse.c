@@ -7,7 +7,8 @@
  * in one read is copied once and one that comes byte by byte is right too.
  *
  * The parser is a connection's only while a message comes: neither one that waits for the next
- * nor one that is answered has any.
+ * nor one that is answered has any. A message that is no more than a head, and came whole,
+ * needs none: whole.c.
  */
 #include "base/pool.h"
 #include "http/http.h"
@@ -36,17 +37,29 @@ static char *append(gee_exchange *x, const char *old, size_t len, const char *pi
     return s;
 }
 
-static int on_message_begin(llhttp_t *p) {
-    gee_conn *c = conn_of(p);
-    const gee_http_handler *h = &c->part->srv->handler;
-    gee_exchange *x = gee_arena_calloc(&c->arena, h->size);
+gee_exchange *gee_exchange_begin(gee_conn *c) {
+    gee_exchange *x = gee_arena_calloc(&c->arena, c->part->srv->handler.size);
     if (x == NULL)
-        return -1;
+        return NULL;
     x->conn = c;
     x->arena = &c->arena;
     x->field_part = GEE_IN_VALUE;
     c->x = x;
-    return 0;
+    return x;
+}
+
+bool gee_exchange_has_head(gee_exchange *x) {
+    gee_conn *c = x->conn;
+    x->ctx = gee_ctx_with_cancel(c->part->ctx);
+    if (x->ctx == NULL)
+        return false;
+    x->body_max = c->part->srv->limits.body_bytes;
+    x->head_done = c->had_head = true;
+    return true;
+}
+
+static int on_message_begin(llhttp_t *p) {
+    return gee_exchange_begin(conn_of(p)) ? 0 : -1;
 }
 
 static int on_url(llhttp_t *p, const char *at, size_t n) {
@@ -95,11 +108,8 @@ static int on_headers_complete(llhttp_t *p) {
     if (status != 0)
         return reject(x, status);
     x->keep_alive = llhttp_should_keep_alive(p) != 0;
-    x->ctx = gee_ctx_with_cancel(c->part->ctx);
-    if (x->ctx == NULL)
+    if (!gee_exchange_has_head(x))
         return reject(x, 503);
-    x->body_max = c->part->srv->limits.body_bytes;
-    x->head_done = c->had_head = true;
     p->upgrade = 0; /* RFC 9110, 7.8: one that nobody offers is an ordinary request */
     /* Also where llhttp stumbles over white space behind the coding. */
     p->flags |= x->chunked ? F_CHUNKED : 0;
@@ -181,6 +191,9 @@ static int verdict(const gee_wire *w) {
 }
 
 size_t gee_parse(gee_conn *c, const char *data, size_t n) {
+    size_t whole = c->parser ? 0 : gee_whole_head(c, data, n);
+    if (whole > 0)
+        return whole;
     if (c->parser == NULL && !begin(c)) {
         gee_conn_close(c);
         return n;

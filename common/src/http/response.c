@@ -15,33 +15,49 @@ enum { COPY_UP_TO = 4096 }; /* a copy is cheaper than another segment to send */
 
 /* --- head --- */
 
-/* Room was reserved: these only copy. */
-static void put(gee_buf *b, const char *s, size_t n) {
-    memcpy(b->data + b->len, s, n);
-    b->len += n;
+/* Room was reserved: these only copy, and say where they have got to. */
+static char *put(char *at, const char *s, size_t n) {
+    memcpy(at, s, n);
+    return at + n;
 }
 
-#define PUT(b, literal) put(b, literal, sizeof(literal) - 1)
+#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
 
-static void put_number(gee_buf *b, uint64_t n) {
+static char *put_number(char *at, uint64_t n) {
     char digits[20];
-    size_t at = sizeof(digits);
+    size_t i = sizeof(digits);
     do
-        digits[--at] = (char)('0' + n % 10);
+        digits[--i] = (char)('0' + n % 10);
     while ((n /= 10) > 0);
-    put(b, digits + at, sizeof(digits) - at);
+    return put(at, digits + i, sizeof(digits) - i);
 }
 
-static void put_status_line(gee_buf *b, int status) {
-    if (status == 200) {
-        PUT(b, "HTTP/1.1 200 OK\r\n");
-        return;
+static char *put_status_line(char *at, int status) {
+    if (status == 200)
+        return PUT(at, "HTTP/1.1 200 OK\r\n");
+    at = put_number(PUT(at, "HTTP/1.1 "), (uint64_t)status);
+    at = PUT(at, " ");
+    at = put(at, gee_status_text(status), strlen(gee_status_text(status)));
+    return PUT(at, "\r\n");
+}
+
+static char *put_date(char *at) {
+    size_t n;
+    const char *date = gee_date_line(&n);
+    gee_tsan_ignore_begin(); /* the worker's, as it is where it was written */
+    at = put(at, date, n);
+    gee_tsan_ignore_end();
+    return at;
+}
+
+static char *put_fields(char *at, const gee_fields *fields) {
+    for (const gee_field *f = fields->at; f < fields->at + fields->n; f++) {
+        at = put(at, f->name, f->name_len);
+        at = PUT(at, ": ");
+        at = put(at, f->value, f->value_len);
+        at = PUT(at, "\r\n");
     }
-    PUT(b, "HTTP/1.1 ");
-    put_number(b, (uint64_t)status);
-    PUT(b, " ");
-    put(b, gee_status_text(status), strlen(gee_status_text(status)));
-    PUT(b, "\r\n");
+    return at;
 }
 
 static bool has_no_body(int status) {
@@ -52,48 +68,41 @@ static bool is_head(const gee_exchange *x) {
     return x->method && gee_same(x->method, "HEAD");
 }
 
-static int put_head(gee_exchange *x, uint64_t length) {
+static char *put_framing(char *at, gee_exchange *x, uint64_t length) {
+    if (has_no_body(x->status)) {
+        x->frame = GEE_FRAME_LENGTH;
+    } else if (x->frame == GEE_FRAME_LENGTH) {
+        at = PUT(put_number(PUT(at, "Content-Length: "), length), "\r\n");
+    } else if (x->frame == GEE_FRAME_CHUNKED) {
+        at = PUT(at, "Transfer-Encoding: chunked\r\n");
+    }
+    if (x->conn->close_after)
+        at = PUT(at, "Connection: close\r\n");
+    else if (x->minor == 0)
+        at = PUT(at, "Connection: keep-alive\r\n");
+    return at;
+}
+
+/* With room for so many bytes of the body behind it. */
+static int put_head(gee_exchange *x, uint64_t length, size_t behind) {
     gee_conn *c = x->conn;
-    x->out_at = gee_buf_size(&c->out);
-    size_t room = 256, date_len;
+    gee_buf *out = &c->out;
+    x->out_at = gee_buf_size(out);
+    size_t room = 256 + behind;
     for (size_t i = 0; i < x->out_fields.n; i++)
         room += x->out_fields.at[i].name_len + x->out_fields.at[i].value_len + 4;
-    int rc = gee_buf_reserve(&c->out, room);
+    int rc = gee_buf_reserve(out, room);
     if (rc < 0)
         return rc;
-    gee_buf *b = &c->out;
     if (x->status == 0)
         x->status = 200;
     /* After a broken body, or one that was never asked for, no request can be found. */
     if (x->frame == GEE_FRAME_CLOSE || x->body_err || (x->expect_continue && !x->complete) ||
         atomic_load_explicit(&c->part->srv->draining, memory_order_relaxed))
         c->close_after = true;
-    put_status_line(b, x->status);
-    const char *date = gee_date_line(&date_len);
-    gee_tsan_ignore_begin(); /* the worker's, as it is where it was written */
-    put(b, date, date_len);
-    gee_tsan_ignore_end();
-    for (size_t i = 0; i < x->out_fields.n; i++) {
-        const gee_field *f = &x->out_fields.at[i];
-        put(b, f->name, f->name_len);
-        PUT(b, ": ");
-        put(b, f->value, f->value_len);
-        PUT(b, "\r\n");
-    }
-    if (has_no_body(x->status)) {
-        x->frame = GEE_FRAME_LENGTH;
-    } else if (x->frame == GEE_FRAME_LENGTH) {
-        PUT(b, "Content-Length: ");
-        put_number(b, length);
-        PUT(b, "\r\n");
-    } else if (x->frame == GEE_FRAME_CHUNKED) {
-        PUT(b, "Transfer-Encoding: chunked\r\n");
-    }
-    if (c->close_after)
-        PUT(b, "Connection: close\r\n");
-    else if (x->minor == 0)
-        PUT(b, "Connection: keep-alive\r\n");
-    PUT(b, "\r\n");
+    char *at = put_date(put_status_line(out->data + out->len, x->status));
+    at = put_framing(put_fields(at, &x->out_fields), x, length);
+    out->len = (size_t)(PUT(at, "\r\n") - out->data);
     x->head_sent = true;
     return 0;
 }
@@ -106,14 +115,18 @@ static void may_be_taken_over(const gee_exchange *x) {
 }
 
 static int respond_plain(gee_ctx *ctx, gee_exchange *x, const void *body, size_t n, gee_site site) {
+    bool copied = n <= COPY_UP_TO;
     x->frame = GEE_FRAME_LENGTH;
-    int rc = put_head(x, n);
+    int rc = put_head(x, n, copied ? n : 0);
     x->ended = true;
     if (rc < 0 || n == 0 || is_head(x) || has_no_body(x->status))
         return rc;
-    if (n <= COPY_UP_TO)
-        return gee_buf_append(&x->conn->out, body, n);
-    return gee_conn_flush(ctx, x->conn, body, n, site);
+    if (!copied)
+        return gee_conn_flush(ctx, x->conn, body, n, site);
+    gee_buf *out = &x->conn->out;
+    put(out->data + out->len, body, n);
+    out->len += n;
+    return 0;
 }
 
 int gee_exchange_announce(gee_exchange *x, uint64_t n) {
@@ -127,7 +140,7 @@ int gee_exchange_announce(gee_exchange *x, uint64_t n) {
 static int begin_frames(gee_exchange *x) {
     bool length = x->announced && !x->filtering;
     x->frame = length ? GEE_FRAME_LENGTH : x->minor > 0 ? GEE_FRAME_CHUNKED : GEE_FRAME_CLOSE;
-    return put_head(x, x->length);
+    return put_head(x, x->length, 0);
 }
 
 static int begin_stream(gee_exchange *x) {

@@ -99,7 +99,9 @@ static bool next(gee_conn *c) {
     }
 }
 
-static void finish(gee_conn *c, bool keep) {
+/* Nothing more is served. What has been written is for the client to read, whatever it sends
+ * meanwhile. */
+static void end(gee_conn *c) {
     /* Who asked for the close sends no more; others may, and the kernel would answer what
      * we have not read with a reset. */
     bool asked = c->x && !c->x->keep_alive;
@@ -107,27 +109,19 @@ static void finish(gee_conn *c, bool keep) {
     bool unread = c->broken || gee_buf_size(&c->in) > 0 || (c->x && !c->x->complete);
     /* Where the end of the connection is the end of the body, only a reset is not one. */
     bool reset = c->x && c->x->broken && c->x->frame == GEE_FRAME_CLOSE;
-    if (!keep)
-        gee_conn_flush(NULL, c, NULL, 0, GEE_HERE);
-    keep = keep && c->gone == 0 && !c->broken;
-    if (c->x && (!keep || c->closing))
+    gee_conn_flush(NULL, c, NULL, 0, GEE_HERE);
+    /* The last one that was served, or one that is not there as a whole. */
+    if (c->x)
         gee_exchange_free(c);
-    gee_task_set_owner(NULL);
     c->serving = false;
     if (c->closing)
         return;
-    if (keep) {
-        gee_conn_resume_reading(c);
-        gee_conn_await_head(c); /* the next one, or the rest of one */
-        if (c->x == NULL)
-            gee_arena_free(&c->arena); /* an idle connection holds no memory; nor buffers */
-    } else if (reset) {
+    if (reset)
         gee_conn_reset(c);
-    } else if (unread || !ends) {
+    else if (unread || !ends)
         gee_conn_linger(c);
-    } else {
+    else
         gee_conn_close(c);
-    }
 }
 
 static void serve(gee_ctx *ctx, void *arg) {
@@ -152,7 +146,13 @@ static void serve(gee_ctx *ctx, void *arg) {
                 keep = gee_conn_flush(NULL, c, NULL, 0, GEE_HERE) == 0;
         }
     } while (keep && next(c));
-    finish(c, keep);
+    /* An idle connection has no task, and a task that has nothing to serve has no owner. */
+    bool goes_on = keep && c->gone == 0 && !c->broken && !c->closing;
+    if (goes_on)
+        gee_conn_idle(c);
+    else
+        end(c);
+    gee_task_set_owner(NULL);
     gee_race_release(c);
     gee_race_release(srv);
     gee_conn_unref(c);

@@ -197,26 +197,29 @@ static size_t stretch(gee_wire *w, const char *at, size_t n, const gee_limits *l
     return i;
 }
 
-/* "GET /path HTTP/1.1" and CRLF, all there and right: its length; else 0. */
-static size_t request_line(const char *s, size_t n, size_t *target) {
+size_t gee_wire_target_line(const char *s, size_t n, size_t *target) {
     static const char version[] = " HTTP/1.1\r\n";
     const size_t len = sizeof(version) - 1;
-    size_t at = gee_prefix(s, n, GEE_TOKEN);
-    if (at == 0 || at == n || s[at++] != ' ')
-        return 0;
-    *target = gee_prefix(s + at, n - at, GEE_VISIBLE);
-    at += *target;
-    bool right = *target > 0 && n - at >= len && memcmp(s + at, version, len) == 0;
+    size_t at = *target = gee_prefix(s, n, GEE_VISIBLE);
+    bool right = at > 0 && n - at >= len && memcmp(s + at, version, len) == 0;
     return right ? at + len : 0;
 }
 
-/* The same of "name: value"; or of an empty line, which is the end: 2. */
-static size_t field_line(const char *s, size_t n) {
+/* "GET /path HTTP/1.1" and CRLF, all there and right: its length; else 0. */
+static size_t request_line(const char *s, size_t n, size_t *target) {
     size_t at = gee_prefix(s, n, GEE_TOKEN);
+    if (at == 0 || at == n || s[at++] != ' ')
+        return 0;
+    size_t rest = gee_wire_target_line(s + at, n - at, target);
+    return rest ? at + rest : 0;
+}
+
+size_t gee_wire_field_line(const char *s, size_t n, size_t *name) {
+    size_t at = *name = gee_prefix(s, n, GEE_TOKEN);
     if (at > 0) {
         if (at == n || s[at++] != ':')
             return 0;
-        at += gee_prefix(s + at, n - at, GEE_TEXT);
+        at += gee_text_prefix(s + at, n - at);
     }
     return n - at >= 2 && s[at] == '\r' && s[at + 1] == '\n' ? at + 2 : 0;
 }
@@ -226,13 +229,13 @@ static size_t field_line(const char *s, size_t n) {
  * once. Any other is left to the states, from its first byte on: only they refuse.
  */
 static size_t whole_line(gee_wire *w, const char *at, size_t n, const gee_limits *limits) {
-    size_t target = 0, len = 0, room = limits->head_bytes - w->total;
+    size_t name, target = 0, len = 0, room = limits->head_bytes - w->total;
     if (n > room)
         n = room;
     if (w->state == START)
         len = request_line(at, n, &target);
     else if (w->state == FIELD && !w->trailer)
-        len = field_line(at, n);
+        len = gee_wire_field_line(at, n, &name);
     if (len == 0 || target > limits->uri_bytes)
         return 0;
     w->total += len;

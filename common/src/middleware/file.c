@@ -48,8 +48,16 @@ static int send_part(gee_req *req, int fd, int status, uint64_t first, uint64_t 
     return has_body ? gee_send_bytes(req, fd, first, n) : gee_write(req, "", 0);
 }
 
+/* Right, and there for as long as the request: it is neither looked at nor copied. */
+static int own_header(gee_req *req, const char *name, const char *value) {
+    return gee_exchange_set_own(&req->x, &(gee_field){.name = name,
+                                                      .value = value,
+                                                      .name_len = (uint32_t)strlen(name),
+                                                      .value_len = (uint32_t)strlen(value)});
+}
+
 static int default_header(gee_req *req, const char *name, const char *value) {
-    return gee_response_header(req, name) ? 0 : gee_set_header(req, name, value);
+    return gee_response_header(req, name) ? 0 : own_header(req, name, value);
 }
 
 /* Of which a part, or all, is sent. */
@@ -62,18 +70,21 @@ static int send_headers(gee_req *req, const gee_file_open *f) {
     return rc;
 }
 
-static int send_range(gee_req *req, const gee_file_open *f, const gee_version *v) {
+static int say_range(gee_req *req, int status, uint64_t first, uint64_t last, uint64_t size) {
     char range[80];
+    if (status == 416)
+        snprintf(range, sizeof(range), "bytes */%" PRIu64, size);
+    else
+        snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first, last, size);
+    return gee_set_header(req, "Content-Range", range);
+}
+
+static int send_range(gee_req *req, const gee_file_open *f, const gee_version *v) {
     uint64_t first = 0, last = 0;
     int status = gee_range(req, v, &first, &last);
-    int rc = gee_set_header(req, "Accept-Ranges", "bytes");
-    if (status == 416)
-        snprintf(range, sizeof(range), "bytes */%" PRIu64, v->size);
-    else
-        snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first, last,
-                 v->size);
+    int rc = own_header(req, "Accept-Ranges", "bytes");
     if (rc == 0 && status != 200)
-        rc = gee_set_header(req, "Content-Range", range);
+        rc = say_range(req, status, first, last, v->size);
     if (rc == 0 && status == 416)
         return gee_fail(req, 416);
     if (rc == 0)
@@ -88,9 +99,9 @@ static int send_version(gee_req *req, const gee_file_open *f, const gee_version 
     int status = gee_precondition(req, v);
     if (status == 412)
         return gee_fail(req, 412);
-    int rc = gee_set_header(req, "ETag", v->etag);
+    int rc = own_header(req, "ETag", v->etag);
     if (rc == 0 && *v->modified)
-        rc = gee_set_header(req, "Last-Modified", v->modified);
+        rc = own_header(req, "Last-Modified", v->modified);
     if (rc == 0 && status == 304 && f->cache_control)
         rc = gee_set_header(req, "Cache-Control", f->cache_control);
     if (rc < 0)
@@ -102,14 +113,21 @@ static void close_fd(void *arg) {
     close(*(int *)arg);
 }
 
+/* The version is in the request's memory, as its headers point to it. */
+static int send_open(gee_req *req, const gee_file_open *f) {
+    gee_version *v = gee_alloc(req, sizeof(*v));
+    if (v == NULL)
+        return UV_ENOMEM;
+    gee_version_of(&f->st, v);
+    return send_version(req, f, v);
+}
+
 int gee_send_file(gee_req *req, const gee_file_open *f) {
     gee_cleanup closing;
-    gee_version v;
     int fd = f->fd;
     size_t fields = req->x.out_fields.n;
-    gee_version_of(&f->st, &v);
     gee_cleanup_push(&closing, close_fd, &fd);
-    int rc = send_version(req, f, &v);
+    int rc = send_open(req, f);
     gee_cleanup_pop(&closing, true);
     if (rc == 0 || rc == UV_EALREADY)
         return rc;

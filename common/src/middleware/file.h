@@ -3,12 +3,13 @@
 #define GEE_MIDDLEWARE_FILE_H
 
 #include "gee/req.h"
+#include "http/http.h"
 #include <sys/stat.h>
 
 /* What a client can know of a file. */
 typedef struct gee_version {
-    char etag[40];
-    char modified[80]; /* as an HTTP-date */
+    char etag[56];
+    char modified[GEE_DATE_SIZE]; /* "": its year has not four digits */
     int64_t modified_s;
     uint64_t size;
 } gee_version;

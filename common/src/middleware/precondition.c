@@ -6,26 +6,32 @@
  */
 #include "http/http.h"
 #include "middleware/file.h"
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <strings.h>
 
-static const char days[] = "SunMonTueWedThuFriSat";
-static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+static char *put_hex(char *at, uint64_t n, size_t least) {
+    char digits[16];
+    size_t i = sizeof(digits);
+    do
+        digits[--i] = "0123456789abcdef"[n & 15];
+    while ((n >>= 4) > 0 || sizeof(digits) - i < least);
+    memcpy(at, digits + i, sizeof(digits) - i);
+    return at + sizeof(digits) - i;
+}
 
 void gee_version_of(const struct stat *st, gee_version *out) {
-    struct tm tm;
+    char *at = out->etag;
     out->size = (uint64_t)st->st_size;
     out->modified_s = st->st_mtim.tv_sec;
-    snprintf(out->etag, sizeof(out->etag), "\"%" PRIx64 "-%08lx-%" PRIx64 "\"",
-             (uint64_t)st->st_mtim.tv_sec, (unsigned long)st->st_mtim.tv_nsec, out->size);
-    out->modified[0] = '\0';
-    if (gmtime_r(&st->st_mtim.tv_sec, &tm) && tm.tm_year >= -1900 && tm.tm_year < 8100)
-        snprintf(out->modified, sizeof(out->modified), "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
-                 days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900,
-                 tm.tm_hour, tm.tm_min, tm.tm_sec);
+    *at++ = '"';
+    at = put_hex(at, (uint64_t)st->st_mtim.tv_sec, 1);
+    *at++ = '-';
+    at = put_hex(at, (uint64_t)st->st_mtim.tv_nsec, 8);
+    *at++ = '-';
+    at = put_hex(at, out->size, 1);
+    memcpy(at, "\"", 2);
+    if (!gee_date_text(st->st_mtim.tv_sec, out->modified))
+        out->modified[0] = '\0';
 }
 
 /* --- tags --- */

@@ -29,7 +29,8 @@ struct piece {
     int fd;
     uint64_t at;
     size_t n;
-    char *buf; /* of COPY bytes; NULL: it was not needed yet */
+    char *buf; /* NULL: it was not needed yet */
+    size_t room;
     ssize_t got;
 };
 
@@ -58,7 +59,7 @@ static void bring_into_memory(void *arg) {
     struct piece *p = arg;
     ssize_t got = 1;
     for (size_t done = 0; got > 0 && done < p->n; done += (size_t)got)
-        got = read_at(p->fd, p->buf, least(p->n - done, COPY), p->at + done, 0);
+        got = read_at(p->fd, p->buf, least(p->n - done, p->room), p->at + done, 0);
 }
 
 static int call(struct piece *p, void (*fn)(void *arg)) {
@@ -69,7 +70,7 @@ static int call(struct piece *p, void (*fn)(void *arg)) {
 
 static int need_buffer(struct piece *p) {
     if (p->buf == NULL)
-        p->buf = gee_alloc(p->req, COPY);
+        p->buf = gee_alloc(p->req, p->room);
     return p->buf ? 0 : UV_ENOMEM;
 }
 
@@ -107,7 +108,7 @@ static ssize_t send_direct(struct piece *p) {
 }
 
 int gee_send_bytes(gee_req *req, int fd, uint64_t at, uint64_t n) {
-    struct piece p = {.req = req, .fd = fd, .at = at};
+    struct piece p = {.req = req, .fd = fd, .at = at, .room = least(n, COPY)};
     enum { DIRECTLY, WAITING, COPIED } how = n > SMALL ? DIRECTLY : COPIED;
     while (n > 0) {
         int rc = gee_ctx_err(gee_req_ctx(req));

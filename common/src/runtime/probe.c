@@ -15,13 +15,17 @@ void gee_probe_remove(gee_worker *w, gee_probe *p) {
     *at = p->next;
 }
 
-#define CALL(fn, ...)                                 \
-    do {                                              \
-        gee_tsan_ignore_begin();                      \
-        for (gee_probe *p = w->probe; p; p = p->next) \
-            if (p->fn)                                \
-                p->fn(p, __VA_ARGS__);                \
-        gee_tsan_ignore_end();                        \
+/* Most often there is one, and then this is a jump to it. */
+#define CALL(fn, ...)                  \
+    do {                               \
+        gee_probe *p = w->probe;       \
+        gee_tsan_ignore_begin();       \
+        for (; p->next; p = p->next)   \
+            if (p->fn)                 \
+                p->fn(p, __VA_ARGS__); \
+        if (p->fn)                     \
+            p->fn(p, __VA_ARGS__);     \
+        gee_tsan_ignore_end();         \
     } while (0)
 
 void gee_probe_ready(gee_worker *w, gee_task *t) {

@@ -7,17 +7,20 @@
  */
 #include "trace/recorder.h"
 #include "trace/names.h"
+#include "trace/room.h"
+#include "trace/stamp.h"
 #include <stdlib.h>
 #include <string.h>
 
 struct gee_recorder {
     gee_probe probe;
     gee_worker *worker;
+    gee_stamps stamps;
     uint64_t start_ns, stop_ns;
     gee_record slice; /* that which runs: what is known at its beginning */
     uint64_t written; /* ever */
-    size_t cap;
-    gee_record *ring;
+    size_t next, cap;
+    gee_record *records;
     gee_record *open; /* made by stop */
     size_t nopen;
     bool whole;
@@ -25,7 +28,10 @@ struct gee_recorder {
 };
 
 static gee_record *next_record(gee_recorder *r) {
-    return &r->ring[r->written++ % r->cap];
+    gee_record *at = &r->records[r->next];
+    r->next = r->next + 1 == r->cap ? 0 : r->next + 1; /* not by a slow division */
+    r->written++;
+    return at;
 }
 
 static uint16_t name_of(gee_recorder *r, gee_task *t) {
@@ -42,8 +48,8 @@ static uint64_t known(const gee_recorder *r, uint64_t ns) {
 /* --- the probe --- */
 
 static void ready(gee_probe *p, gee_worker *by, gee_task *t) {
-    (void)p;
-    t->traced.ready_ns = gee_probe_now(by);
+    gee_recorder *r = (gee_recorder *)p;
+    t->traced.ready_ns = gee_stamp(&r->stamps);
     if (t->stack.base ==
         NULL) /* created_ns is that of a poll, which may be before its creator ran */
         t->traced.born_ns = t->traced.served_ns = t->traced.ready_ns;
@@ -55,7 +61,7 @@ static void ready(gee_probe *p, gee_worker *by, gee_task *t) {
 static void begin(gee_probe *p, gee_task *t) {
     gee_recorder *r = (gee_recorder *)p;
     r->slice = (gee_record){
-        .from_ns = gee_probe_now(r->worker),
+        .from_ns = gee_stamp_not_before(&r->stamps, t->traced.ready_ns),
         .task = t->id,
         .ready_ns = known(r, t->traced.ready_ns),
         .kind = GEE_RECORD_SLICE,
@@ -94,7 +100,7 @@ static gee_record life_of(gee_recorder *r, gee_task *t, uint64_t to_ns) {
 
 static void end(gee_probe *p, gee_task *t) {
     gee_recorder *r = (gee_recorder *)p;
-    uint64_t now_ns = gee_probe_now(r->worker);
+    uint64_t now_ns = gee_stamp(&r->stamps);
     switch (t->state) {
     case GEE_TASK_DEAD:
         write_slice(r, t, now_ns, GEE_SLICE_EXITED);
@@ -114,7 +120,7 @@ static void end(gee_probe *p, gee_task *t) {
 
 static void request(gee_probe *p, gee_task *t, uint64_t start_ns, int status) {
     gee_recorder *r = (gee_recorder *)p;
-    uint64_t now_ns = gee_probe_now(r->worker);
+    uint64_t now_ns = gee_stamp(&r->stamps);
     *next_record(r) = (gee_record){
         .from_ns = start_ns > t->traced.served_ns ? start_ns : t->traced.served_ns,
         .to_ns = now_ns,
@@ -134,8 +140,8 @@ gee_recorder *gee_recorder_new(size_t bytes) {
         return NULL;
     r->probe = (gee_probe){NULL, ready, begin, end, request};
     r->cap = bytes / sizeof(gee_record) ? bytes / sizeof(gee_record) : 1;
-    r->ring = malloc(r->cap * sizeof(gee_record));
-    if (r->ring == NULL) {
+    r->records = gee_room_new(r->cap, sizeof(gee_record));
+    if (r->records == NULL) {
         free(r);
         return NULL;
     }
@@ -145,14 +151,15 @@ gee_recorder *gee_recorder_new(size_t bytes) {
 void gee_recorder_free(gee_recorder *r) {
     if (r == NULL)
         return;
-    free(r->ring);
+    free(r->records);
     free(r->open);
     free(r);
 }
 
 void gee_recorder_start(gee_recorder *r, gee_worker *w) {
     r->worker = w;
-    r->start_ns = gee_probe_now(w);
+    gee_stamps_start(&r->stamps, w);
+    r->start_ns = gee_stamp(&r->stamps);
     gee_list_each (it, &w->tasks)
         gee_container(it, gee_task, all)->traced.name = 0;
     if (w->current) /* its slice has begun without us */
@@ -186,7 +193,7 @@ static void list_open(gee_recorder *r) {
 
 void gee_recorder_stop(gee_recorder *r) {
     gee_worker *w = r->worker;
-    r->stop_ns = gee_probe_now(w);
+    r->stop_ns = gee_stamp(&r->stamps);
     if (w->current)
         write_slice(r, w->current, r->stop_ns, GEE_SLICE_CUT);
     gee_probe_remove(w, &r->probe);
@@ -213,7 +220,7 @@ size_t gee_recorder_count(const gee_recorder *r) {
 
 const gee_record *gee_recorder_at(const gee_recorder *r, size_t i) {
     size_t n = kept(r);
-    return i < n ? &r->ring[(r->written - n + i) % r->cap] : &r->open[i - n];
+    return i < n ? &r->records[(r->next + r->cap - n + i) % r->cap] : &r->open[i - n];
 }
 
 uint64_t gee_recorder_dropped(const gee_recorder *r) {

@@ -13,7 +13,7 @@ static const char *join_rest(gee_req *req, const char *segment, const char *end)
 }
 
 static bool ends_in_rest(const gee_route_entry *r) {
-    return strrchr(r->pattern, '/')[1] == '*';
+    return r->rest;
 }
 
 int gee_params_keep(gee_req *req, const gee_route_entry *r, const char *const *values,

@@ -50,40 +50,42 @@ static bool is_dots(const char *s, size_t n) {
     return *s == '.' && (n == 1 || (n == 2 && s[1] == '.'));
 }
 
-/* A segment to `to`, up to a slash or the end; what it was decoded to is not longer. */
-static size_t copy_segment(char *to, const char *at, const char *end, bool *escaped) {
-    size_t n = 0;
-    *escaped = false;
-    for (; at + n < end && at[n] != '/'; n++) {
-        to[n] = at[n];
-        *escaped |= at[n] == '%';
-    }
-    return n;
+/* The rest of a segment, which is at `to` as far as it is plain; its end, or NULL: a bad escape. */
+static char *take_escaped(char *to, char *segment, const char **at) {
+    size_t n = strcspn(*at, "/?");
+    memcpy(to, *at, n);
+    *at += n;
+    ssize_t len = gee_unescape(segment, (size_t)(to - segment) + n, false);
+    return len < 0 ? NULL : segment + len;
 }
 
+static const bool stops[256] = {['/'] = true, ['?'] = true, ['%'] = true, ['\0'] = true};
+
+/* Segments are copied one behind the other; where something is escaped one gets shorter. */
 int gee_path_parse(gee_arena *a, const char *target, gee_path *out) {
-    const char *path = path_of(target);
-    if (path == NULL)
+    const char *at = path_of(target);
+    if (at == NULL)
         return 400;
-    const char *end = strchrnul(path, '?');
-    char *to = gee_arena_alloc(a, (size_t)(end - path) + 1);
+    char *to = gee_arena_alloc(a, strlen(at) + 1);
     if (to == NULL)
         return 503;
     out->segments = to;
     out->n = 0;
-    for (const char *at = path; at < end; out->n++) {
-        bool escaped;
+    do {
+        char *segment = to;
         at++; /* the slash */
-        size_t n = copy_segment(to, at, end, &escaped);
-        ssize_t plain = escaped ? gee_unescape(to, n, false) : (ssize_t)n;
-        if (plain < 0)
+        while (!stops[(uint8_t)*at])
+            *to++ = *at++;
+        if (*at == '%' && (to = take_escaped(to, segment, &at)) == NULL)
             return 400;
-        to[plain] = '\0';
-        if (is_dots(to, (size_t)plain))
+        *to = '\0';
+        size_t len = (size_t)(to - segment);
+        if (is_dots(segment, len))
             return 400;
-        out->end = to + plain;
-        to += plain + 1;
-        at += n;
-    }
+        if (out->n < GEE_MAX_SEGMENTS)
+            out->len[out->n] = (uint32_t)len;
+        out->n++;
+        out->end = to++;
+    } while (*at == '/');
     return out->n > GEE_MAX_SEGMENTS ? 414 : 0;
 }

@@ -43,8 +43,13 @@ int gee_string(gee_req *req, int status, const char *fmt, ...) {
     char small[256], *text = small;
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(small, sizeof(small), fmt, ap);
+    int n = gee_text_plain(small, sizeof(small), fmt, ap);
     va_end(ap);
+    if (n < 0) {
+        va_start(ap, fmt);
+        n = vsnprintf(small, sizeof(small), fmt, ap);
+        va_end(ap);
+    }
     if (n < 0)
         return UV_EINVAL;
     if ((size_t)n >= sizeof(small)) {

@@ -9,30 +9,54 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct gee_node {
-    char *segment;
+typedef struct slot {
+    uint64_t key;
     size_t len;
-    struct gee_node **table; /* children by hash, open addressing; a power of two */
+    struct gee_node *node; /* NULL: none */
+} slot;
+
+typedef struct gee_node {
+    slot *table; /* children by key, open addressing; a power of two */
     size_t nchildren, slots;
     struct gee_node *param, *rest;
     gee_route_entry *routes;
+    char segment[]; /* not terminated */
 } gee_node;
 
-static uint32_t hash(const char *s, size_t n) {
-    uint32_t h = 2166136261U; /* FNV-1a */
-    while (n-- > 0)
-        h = (h ^ (unsigned char)*s++) * 16777619U;
-    return h;
+static uint64_t mix(uint64_t h) {
+    h *= UINT64_C(0x9e3779b97f4a7c15);
+    return h ^ h >> 32;
+}
+
+enum { WORD = sizeof(uint64_t) };
+
+/*
+ * Of up to a word it is these bytes, in some order: two segments of one length that have the same
+ * key are the same. Most are no longer. Of more it is a hash; those of the last word may be in the
+ * one before it, too.
+ */
+static uint64_t key_of(const char *s, size_t n) {
+    uint64_t h = 0, word = 0;
+    uint32_t low, high;
+    if (n < sizeof(low)) /* the first, the middle and the last */
+        return n == 0 ? 0 : (uint8_t)s[0] | (uint8_t)s[n / 2] << 8 | (uint8_t)s[n - 1] << 16;
+    if (n < WORD) {
+        memcpy(&low, s, sizeof(low));
+        memcpy(&high, s + n - sizeof(high), sizeof(high));
+        return low | (uint64_t)high << 32;
+    }
+    for (size_t i = 0; i < n - WORD; i += WORD) {
+        memcpy(&word, s + i, WORD);
+        h = mix(h ^ word);
+    }
+    memcpy(&word, s + n - WORD, WORD);
+    return h ^ word;
 }
 
 gee_node *gee_node_new(const char *segment, size_t len) {
-    gee_node *n = calloc(1, sizeof(*n));
-    if (n && (n->segment = strndup(segment, len)) == NULL) {
-        free(n);
-        return NULL;
-    }
+    gee_node *n = calloc(1, sizeof(*n) + len);
     if (n)
-        n->len = len;
+        memcpy(n->segment, segment, len);
     return n;
 }
 
@@ -40,7 +64,6 @@ void gee_route_free(gee_route_entry *r) {
     for (size_t i = 0; i < r->nparams; i++)
         free((char *)r->params[i].name);
     free(r->params);
-    free(r->method);
     free(r->pattern);
     free(r->chain.links);
     free(r);
@@ -50,7 +73,7 @@ void gee_node_free(gee_node *n) {
     if (n == NULL)
         return;
     for (size_t i = 0; i < n->slots; i++)
-        gee_node_free(n->table[i]);
+        gee_node_free(n->table[i].node);
     gee_node_free(n->param);
     gee_node_free(n->rest);
     for (gee_route_entry *r; (r = n->routes) != NULL;) {
@@ -58,45 +81,55 @@ void gee_node_free(gee_node *n) {
         gee_route_free(r);
     }
     free(n->table);
-    free(n->segment);
     free(n);
 }
 
-static gee_node **slot_of(const gee_node *n, const char *segment, size_t len) {
-    size_t i = hash(segment, len) & (n->slots - 1);
-    while (n->table[i] &&
-           (n->table[i]->len != len || memcmp(n->table[i]->segment, segment, len) != 0))
-        i = (i + 1) & (n->slots - 1);
+/* Where the child of that segment is, or would be. */
+static slot *slot_of(const gee_node *n, uint64_t key, const char *segment, size_t len) {
+    size_t i = mix(key ^ len) & (n->slots - 1);
+    for (slot *at; (at = &n->table[i])->node; i = (i + 1) & (n->slots - 1))
+        if (at->key == key && at->len == len &&
+            (len <= WORD || memcmp(at->node->segment, segment, len) == 0))
+            break;
     return &n->table[i];
+}
+
+static gee_node *child_of(const gee_node *n, const char *segment, size_t len) {
+    return slot_of(n, key_of(segment, len), segment, len)->node;
 }
 
 static int grow(gee_node *n) {
     size_t slots = n->slots ? 2 * n->slots : 4, old = n->slots;
-    gee_node **table = calloc(slots, sizeof(gee_node *)), **before = n->table;
+    slot *table = calloc(slots, sizeof(slot)), *before = n->table;
     if (table == NULL)
         return UV_ENOMEM;
     n->table = table;
     n->slots = slots;
-    for (size_t i = 0; i < old; i++)
-        if (before[i])
-            *slot_of(n, before[i]->segment, before[i]->len) = before[i];
+    for (slot *s = before; s < before + old; s++)
+        if (s->node)
+            *slot_of(n, s->key, s->node->segment, s->len) = *s;
     free(before);
     return 0;
 }
 
+static gee_node *fixed_child(gee_node *n, const char *segment, size_t len) {
+    if (2 * (n->nchildren + 1) > n->slots && grow(n) < 0)
+        return NULL;
+    uint64_t key = key_of(segment, len);
+    slot *at = slot_of(n, key, segment, len);
+    if (at->node == NULL) {
+        *at = (slot){key, len, gee_node_new(segment, len)};
+        n->nchildren += at->node != NULL;
+    }
+    return at->node;
+}
+
 /* The child for one segment of a pattern, made if it is not there. */
 static gee_node *child(gee_node *n, const char *segment, size_t len) {
-    gee_node **at;
-    if (*segment == ':' && len > 0) {
-        at = &n->param;
-    } else if (*segment == '*' && len > 0) {
-        at = &n->rest;
-    } else {
-        if (2 * (n->nchildren + 1) > n->slots && grow(n) < 0)
-            return NULL;
-        at = slot_of(n, segment, len);
-        n->nchildren += *at == NULL;
-    }
+    bool special = len > 0 && (*segment == ':' || *segment == '*');
+    if (!special)
+        return fixed_child(n, segment, len);
+    gee_node **at = *segment == ':' ? &n->param : &n->rest;
     if (*at == NULL)
         *at = gee_node_new(segment, len);
     return *at;
@@ -127,6 +160,7 @@ int gee_router_add(gee_node *tree, gee_route_entry *r, const gee_route_entry **t
             rc = add_param(r, segment + 1, len - 1);
         if (*segment == '*' && *at)
             rc = UV_EINVAL; /* something behind the rest */
+        r->rest = *segment == '*' && len > 0;
         if (rc == 0 && (n = child(n, segment, len)) == NULL)
             rc = UV_ENOMEM;
     }
@@ -157,6 +191,7 @@ static const gee_route_entry *route_for(const gee_node *n, const char *method) {
 
 typedef struct search {
     const char *method;
+    const gee_path *path;
     const char **values;
     char *allow; /* "GET, HEAD": the methods of the patterns that match, but not for this one */
     size_t allow_size;
@@ -190,35 +225,42 @@ static const gee_route_entry *found(search *s, const gee_node *n) {
     return NULL;
 }
 
-static const gee_route_entry *walk(search *s, const gee_node *n, const char *segment, size_t left,
+/* From the i-th segment on. Where there is one way to go, as at most nodes, it needs no way back.
+ */
+static const gee_route_entry *walk(search *s, const gee_node *n, const char *segment, size_t i,
                                    size_t nvalues) {
-    if (left == 0)
-        return found(s, n);
-    size_t len = strlen(segment);
-    const gee_route_entry *r = NULL;
-    if (n->slots > 0) {
-        const gee_node *fixed = *slot_of(n, segment, len);
-        if (fixed && (r = walk(s, fixed, segment + len + 1, left - 1, nvalues)) != NULL)
+    const gee_route_entry *r;
+    for (; i < s->path->n; i++) {
+        size_t len = s->path->len[i];
+        const char *next = segment + len + 1;
+        const gee_node *param = len > 0 ? n->param : NULL;
+        const gee_node *way = n->slots > 0 ? child_of(n, segment, len) : NULL;
+        if (way && (param || n->rest) && (r = walk(s, way, next, i + 1, nvalues)) != NULL)
             return r;
+        if (param || n->rest) {
+            s->values[nvalues] = segment;
+            way = param;
+        }
+        if (n->rest) {
+            r = param ? walk(s, param, next, i + 1, nvalues + 1) : NULL;
+            s->values[nvalues] = segment;
+            return r ? r : found(s, n->rest);
+        }
+        if (way == NULL)
+            return NULL;
+        nvalues += way == param;
+        n = way;
+        segment = next;
     }
-    if (n->param && len > 0) {
-        s->values[nvalues] = segment;
-        if ((r = walk(s, n->param, segment + len + 1, left - 1, nvalues + 1)) != NULL)
-            return r;
-    }
-    if (n->rest) {
-        s->values[nvalues] = segment;
-        r = found(s, n->rest);
-    }
-    return r;
+    return found(s, n);
 }
 
-const gee_route_entry *gee_router_find(const gee_node *tree, const char *method,
+const gee_route_entry *gee_router_find(const struct gee_node *tree, const char *method,
                                        const gee_path *path, const char **values, int *status,
                                        char *allow, size_t allow_size) {
-    search s = {method, values, allow, allow_size};
+    search s = {method, path, values, allow, allow_size};
     allow[0] = '\0';
-    const gee_route_entry *r = walk(&s, tree, path->segments, path->n, 0);
+    const gee_route_entry *r = walk(&s, tree, path->segments, 0, 0);
     *status = r ? 200 : *allow ? 405 : 404;
     return r;
 }
@@ -230,7 +272,7 @@ void gee_router_each(const gee_node *n, void (*fn)(const gee_route_entry *r, voi
     for (const gee_route_entry *r = n->routes; r; r = r->next)
         fn(r, arg);
     for (size_t i = 0; i < n->slots; i++)
-        gee_router_each(n->table[i], fn, arg);
+        gee_router_each(n->table[i].node, fn, arg);
     gee_router_each(n->param, fn, arg);
     gee_router_each(n->rest, fn, arg);
 }

@@ -7,6 +7,7 @@
 #include "gee/panic.h"
 #include "gee/sse.h"
 #include "http/http.h"
+#include <stdarg.h>
 
 /* --- engine: constant while it serves --- */
 
@@ -22,9 +23,11 @@ typedef struct gee_chain {
 
 typedef struct gee_route_entry {
     struct gee_route_entry *next; /* of the same node: another method */
-    char *method, *pattern;
+    const char *method;           /* as llhttp_method_name has it, at that address */
+    char *pattern;
     struct gee_pair *params; /* names, in the order of the pattern; values are a request's own */
     size_t nparams;
+    bool rest; /* the last of them is the rest of a path */
     gee_chain chain;
 } gee_route_entry;
 
@@ -76,6 +79,7 @@ typedef struct gee_pairs {
 /* A key and its value: constant, shared by a request and its copies, freed by the last of them. */
 typedef struct gee_box {
     _Atomic int refs;
+    bool small; /* its memory is a pool's */
     void *value;
     void (*free_value)(void *);
     char key[];
@@ -128,11 +132,14 @@ struct gee_req {
     struct gee_timeout *timeouts; /* around the link that runs, the innermost first */
 };
 
+enum { GEE_MAX_PARAMS = 16, GEE_MAX_SEGMENTS = 64 };
+
 /* path.c: a path as its decoded segments, each zero-terminated, one behind the other. */
 typedef struct gee_path {
     char *segments;
     const char *end; /* the zero of the last one */
     size_t n;
+    uint32_t len[GEE_MAX_SEGMENTS]; /* of the first n */
 } gee_path;
 
 /* 0 or a status: 400 for a bad escape or a dot segment, 503. */
@@ -153,7 +160,6 @@ void gee_route_free(gee_route_entry *r);
 /* Calls fn for each route of the tree, in no order. */
 void gee_router_each(const struct gee_node *tree, void (*fn)(const gee_route_entry *r, void *arg),
                      void *arg);
-enum { GEE_MAX_PARAMS = 16, GEE_MAX_SEGMENTS = 64 };
 
 /* The patterns of those two chains, where they are listed. */
 #define GEE_NO_ROUTE  "(no route)"
@@ -186,10 +192,19 @@ void gee_req_leave(gee_req *req, bool failed);
 /* refs.c: behind the handlers and the sub-tasks; when it returns nobody has the request. */
 void gee_refs_end(gee_req *req, bool panicked);
 
+/* box.c: the memory, with room for a key, zero included; and a reference that is given up. */
+gee_box *gee_box_alloc(size_t key_size); /* NULL: there is none */
+void gee_box_free(gee_box *box);
+bool gee_box_is_last(gee_box *box);
+
 /* keys.c */
 gee_box *gee_box_ref(gee_box *box);
 void gee_box_unref(gee_box *box);
 void gee_keys_free(gee_keys *keys);
+
+/* text.c */
+/* As vsnprintf, but without the zero, and of %s, %d and %% alone. -1: it has others, or no room. */
+int gee_text_plain(char *to, size_t room, const char *fmt, va_list ap);
 
 /* upload.c */
 struct gee_multipart;
