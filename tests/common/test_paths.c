@@ -200,7 +200,7 @@ static void longest_body(gee_ctx *ctx, void *arg) {
     (void)arg;
     gee_go_on_at(0, end, sleeps, &ms, "a task", "here.c:1");
     gee_go_on_at(1, end, sleeps, &ms, "a task", "there.c:1");
-    gee_sleep(ctx, 200);
+    gee_sleep(ctx, 500); /* of which a busy machine may take some away */
     gee_go_on_at(1, end, sleeps, &ms, "a task", "here.c:1");
     gee_go_on_at(0, end, sleeps, &ms, "a task", "there.c:1");
     while (of("here.c:1", "").live < 2 || of("there.c:1", "").live < 2)
