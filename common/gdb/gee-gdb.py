@@ -97,6 +97,14 @@ def runtime():
     return current.dereference()
 
 
+def spawned():
+    """How many tasks there are, with those that no worker has yet: each worker counts its own, and
+    of the kinds that are counted theirs is the first."""
+    rows = static_of("rows", "base/count.c")
+    first, last = rows.type.range()
+    return sum(int(rows[i]["n"][0]) for i in range(first, last + 1))
+
+
 class Moment:
     """The process as it is stopped: its workers, its tasks and its time."""
 
@@ -112,7 +120,7 @@ class Moment:
                 self.notes.append(f"worker {int(w['index'])} was stopped while it changed its list "
                                   f"of tasks, the rest is not shown: {e}")
         self.tasks.sort(key=lambda t: (int(t.at["created_ns"]), t.id))
-        missing = int(self.rt["live"]) - len(self.tasks)
+        missing = spawned() - len(self.tasks)
         if missing > 0 and not self.notes:
             self.notes.append(f"{missing} more: spawned for another worker, which has not looked yet")
         self.now_ns = self.clock()

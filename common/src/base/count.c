@@ -1,7 +1,7 @@
 #include "base/count.h"
 
 static gee_count_row rows[GEE_MAX_WORKERS + 1];
-_Thread_local gee_count_row *gee_count_own;
+GEE_TLS_OF_HANDLERS gee_count_row *gee_count_own;
 
 void gee_count_bind(int row) {
     gee_count_own = row ? &rows[row] : NULL;

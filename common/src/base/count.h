@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum gee_count_kind {
-    GEE_COUNT_TASKS,
+    GEE_COUNT_TASKS, /* the first: gee-gdb.py looks here */
     GEE_COUNT_STACKS,
     GEE_COUNT_TIMERS, /* armed */
     GEE_COUNT_CTXS,
@@ -38,7 +38,7 @@ typedef struct gee_count_row {
     _Alignas(64) _Atomic int64_t n[GEE_COUNT_KINDS];
 } gee_count_row;
 
-extern _Thread_local gee_count_row *gee_count_own; /* NULL: the thread shares row 0 */
+extern GEE_TLS_OF_HANDLERS gee_count_row *gee_count_own; /* NULL: the thread shares row 0 */
 
 /* Inline: a request counts a dozen times. */
 GEE_TSAN_CARRIER static inline void gee_count(enum gee_count_kind kind, int64_t delta) {
