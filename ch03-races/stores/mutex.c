@@ -1,6 +1,6 @@
 /*
- * A map and a lock around each use of it: of a mutex, whose waiters are parked, first come first
- * served; and of a spin lock, whose waiters go on asking.
+ * A map and a lock around each use of it: of a mutex, whose waiters look on for a moment and are
+ * then parked; and of a spin lock, whose waiters go on asking.
  *
  * What happens under either is a few instructions, for a value is made before and freed behind it.
  * For so short a time a task that is parked, and woken by another worker, is by far the longer
