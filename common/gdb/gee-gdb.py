@@ -117,8 +117,9 @@ class Moment:
                 self.tasks += [Task(self, container(l, "struct gee_task", "all"))
                                for l in each(w["tasks"])]
             except gdb.MemoryError as e:
-                self.notes.append(f"worker {int(w['index'])} was stopped while it changed its list "
-                                  f"of tasks, the rest is not shown: {e}")
+                self.notes.append(f"worker {int(w['index'])}: the rest of its tasks is not shown. It was "
+                                  f"stopped while it changed their list; or they are on stacks that a "
+                                  f"core lacks, and `gee core` makes one that does not: {e}")
         self.tasks.sort(key=lambda t: (int(t.at["created_ns"]), t.id))
         missing = spawned() - len(self.tasks)
         if missing > 0 and not self.notes:

@@ -196,8 +196,10 @@ def without_stacks(check, server, work):
     listed = gdb(server.program, core, "--", "gee tasks")
     n = number_of("nightly_job", listed)
     out = gdb(server.program, core, "--", f"gee task {n} bt")
-    check("gcore's own file: it says what is missing", n != "none" and
-          ("`gee core` makes one that does" in out or "is not in memory, or not in the core" in out), out)
+    check("gcore's own file: it says what is missing",
+          "`gee core` makes one that does not" in listed if n == "none" else
+          "`gee core` makes one that does" in out or "is not in memory, or not in the core" in out,
+          listed + out)
     core.unlink()
 
 

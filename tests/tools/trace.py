@@ -90,6 +90,15 @@ def with_value(key, value, **want):
     return fn
 
 
+def with_all_values(key, value, **want):
+    """Of one alone chance might make a right one."""
+    def fn(doc):
+        for e in doc["traceEvents"]:
+            if all(e.get(k) == v for k, v in want.items()):
+                e[key] = value(e[key])
+    return fn
+
+
 def later(us):
     return lambda at: at + us
 
@@ -98,7 +107,7 @@ MUTATIONS = {
     "a task that has exited without its end": without(lambda ev: first(ev, ph="e", cat="task")),
     "an e without its b": without(lambda ev: first(ev, ph="e", cat="request") - 1),
     "a flow without its end": without(lambda ev: first(ev, ph="f")),
-    "a flow that begins in no slice": with_value("tid", lambda tid: 3 - tid, ph="s"),
+    "a flow that begins in no slice": with_all_values("tid", lambda tid: 3 - tid, ph="s"),
     "a flow that ends where nothing begins": with_value("ts", later(0.001), ph="f"),
     "slices that overlap": with_value("dur", later(1e6 / 2), ph="X", cat="run"),
     "a wait that goes on while its task runs": with_value("ts", later(-5), ph="b", cat="wait"),
