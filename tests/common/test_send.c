@@ -376,7 +376,7 @@ static void shrinks_body(gee_ctx *ctx, t_conn *none, int port) {
     size_t n = v.n;
     free(v.got);
     T_EQ(bad, 0);
-    T_CHECK(n > 1000 && n < 32 << 20); /* what fits into sockets is up to the system */
+    T_CHECK(n > 1000 && n < (32 << 20)); /* what fits into sockets is up to the system */
 }
 
 static void test_a_file_that_becomes_shorter(void **state) {
