@@ -63,17 +63,13 @@ static void call(void *arg) {
     c->rc = c->check->fn(c->ctx, c->check->arg);
 }
 
-static void print(void *panic) {
-    gee_panic_print(panic);
-}
-
 /* A check that panics has failed; its run ends as any other. */
 static int guarded(gee_check *check, gee_ctx *ctx) {
     struct call c = {.check = check, .ctx = ctx};
     gee_panic_info panic;
     if (gee_recover(call, &c, &panic) == 0)
         return c.rc;
-    gee_blocking(NULL, print, &panic);
+    gee_panic_print(&panic);
     return GEE_EPANIC;
 }
 

@@ -2,6 +2,9 @@
  * Lanes: who gets a thread for blocking work, and who waits. In simulation, where a call takes as
  * much virtual time as it says; and on real threads.
  */
+#include "gee/hedge.h"
+#include "gee/panic.h"
+#include "gee/workpool.h"
 #include "sync/pool.h"
 #include "t.h"
 #include <fcntl.h>
@@ -239,6 +242,45 @@ static void ends_as_its_turn_comes(gee_ctx *ctx, void *arg) {
     T_EQ(gee_now_ms(), start + S); /* all three at once */
 }
 
+static void job_panics(gee_ctx *ctx, void *arg) {
+    (void)ctx;
+    (void)arg;
+    gee_panic("in a job, while calls hang");
+}
+
+static void job_says_when(gee_ctx *ctx, void *when_ms) {
+    (void)ctx;
+    *(uint64_t *)when_ms = gee_now_ms();
+}
+
+static int call_panics(gee_ctx *ctx, void *arg, void *result) {
+    (void)ctx;
+    (void)arg;
+    (void)result;
+    gee_panic("in a hedged call, while calls hang");
+}
+
+/* What is said of a panic is the framework's work: who panics waits for no call that hangs. */
+static void panics_beside_hanging_calls(gee_ctx *ctx, void *arg) {
+    static call hang[MANY];
+    gee_waitgroup over = {0};
+    uint64_t start = gee_now_ms(), next_ms = 0;
+    (void)arg;
+    begin(ctx, hang, MANY, (call){.ctx = ctx, .takes_ms = S}, &over);
+
+    gee_workpool *p = gee_workpool_new(ctx, &(gee_workpool_options){.tasks = 1});
+    gee_job bad = {job_panics, NULL, NULL}, next = {job_says_when, NULL, &next_ms};
+    T_RC(gee_workpool_submit(ctx, p, &bad), 0);
+    T_RC(gee_workpool_submit(ctx, p, &next), 0);
+    T_RC(gee_workpool_shutdown(ctx, p, GEE_WORKPOOL_DRAIN), 0);
+    T_EQ(next_ms, start);
+
+    T_RC(gee_hedge(ctx, &(gee_hedge_call){.ask = call_panics}, 1, &(gee_hedge_options){0}, NULL),
+         GEE_EPANIC);
+    T_EQ(gee_now_ms(), start);
+    T_RC(gee_waitgroup_wait(ctx, &over), 0);
+}
+
 /* Tasks that were dropped with a thread, or in a queue, are not of the next run. */
 static void is_dropped(gee_ctx *ctx, void *arg) {
     static call hang[POOL];
@@ -405,6 +447,7 @@ SIM(goes_to_who_has_less)
 SIM(gives_up)
 SIM(cannot_be_stopped)
 SIM(ends_as_its_turn_comes)
+SIM(panics_beside_hanging_calls)
 
 static void test_is_dropped(void **state) {
     gee_config cfg = {.sim = true, .grace_ms = 1};
@@ -465,6 +508,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_gives_up),
     cmocka_unit_test(test_cannot_be_stopped),
     cmocka_unit_test(test_ends_as_its_turn_comes),
+    cmocka_unit_test(test_panics_beside_hanging_calls),
     cmocka_unit_test(test_is_dropped),
     cmocka_unit_test(test_a_thread_outlives_its_task),
     cmocka_unit_test(test_anything),

@@ -60,9 +60,9 @@ def shown_tools(rows):
 
 def table(rows):
     columns, before = shown_tools(rows), ""
-    print(f"\n{'':<24}{'':<34}" + "".join(f"{t:<10}" for t in columns))
+    print(f"\n{'':<26}{'':<34}" + "".join(f"{t:<10}" for t in columns))
     for (_, case, variant), of in grid(rows).items():
-        print(f"{case if case != before else '':<24}{variant:<34}" + "".join(
+        print(f"{case if case != before else '':<26}{variant:<34}" + "".join(
             lesson.paint(COLOUR.get(of[t]["verdict"], "31"), f"{of[t]['verdict']:<10}") for t in columns))
         before = case
     print()
@@ -192,6 +192,11 @@ Of the data races alone, beside what was published of other races:
 {reason_list(rows, cases, generic, reason_of)}
 
 ## False reports, and cells that are none
+
+A report over a defect is false when no frame of it is at a place of the defect. Most of these are what
+follows from it: a task that stays has a request, a connection and a server, which are reported
+as lost where they were made, and nothing says where the task stands; what it uses when the rest has
+been taken down looks like a race, or a use of freed memory, of those who took it down.
 
 {odd_list(rows)}
 

@@ -39,8 +39,8 @@ typedef struct gee_gzip_options {
     int level;       /* 1, the fastest, to 9, the smallest; 0: 6 */
     int window_bits; /* 9 to 15: how far back it looks, 1 << window_bits; 0: 13 */
     size_t min_size; /* of a body; 0: 1024 */
-    /* Media types, separated by commas; a star at one end stands for anything. NULL:
-     * "text/…, …+json, *+xml, application/json, application/javascript, application/xml,
+    /* Media types, separated by commas; a star at one end stands for anything. NULL (with … for
+     * the star): "text/…, …+json, …+xml, application/json, application/javascript, application/xml,
      * application/x-ndjson, application/wasm, image/bmp, image/x-icon, font/ttf, font/otf" */
     const char *types;
 } gee_gzip_options;

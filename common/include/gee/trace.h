@@ -8,13 +8,15 @@
  * At rest recording costs a load and a branch, four times a request.
  *
  * The trace is JSON in Chrome's Trace Event Format, which Perfetto (ui.perfetto.dev), speedscope
- * and chrome://tracing read: X    a slice of a task, on the track of its worker (tid 1 is worker
- * 0), under its name; why it left the worker, who made it runnable, and for how long it waited for
- * its turn s f  from the slice in which it was made runnable to that in which it ran b e  by the
- * task's number: of category "task" its life, with the path of its creation; "wait" a wait, with
- * its reason and place; "request" a request, with its status. What has no e had not ended C    for
- * each worker, records that were dropped; an X of category "trace" covers the time for which they
- * are missing
+ * and chrome://tracing read. Its events, by their "ph":
+ *   X    a slice of a task, on the track of its worker (tid 1 is worker 0), under its name; why
+ *        it left the worker, who made it runnable, and how long it waited for its turn
+ *   s f  from the slice in which it was made runnable to that in which it ran
+ *   b e  by the task's number. Of category "task" its life, with the path of its creation;
+ *        "wait" a wait, with its reason and place; "request" a request, with its status.
+ *        What has no e had not ended
+ *   C    for each worker, records that were dropped; an X of category "trace" covers the
+ *        time for which they are missing
  */
 #ifndef GEE_TRACE_H
 #define GEE_TRACE_H

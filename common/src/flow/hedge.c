@@ -83,10 +83,6 @@ static void ask(void *arg) {
     c->rc = c->ask(c->ctx, c->arg, c->result);
 }
 
-static void print(void *info) {
-    gee_panic_print(info);
-}
-
 static void call_task(gee_ctx *ctx, void *arg) {
     call *c = arg;
     hedge *h = c->hedge;
@@ -94,7 +90,7 @@ static void call_task(gee_ctx *ctx, void *arg) {
     c->ctx = ctx;
     if (gee_recover(ask, c, &panic) < 0) {
         c->rc = GEE_EPANIC;
-        gee_blocking(NULL, print, &panic);
+        gee_panic_print(&panic);
     }
     struct answer a = {(size_t)(c - h->calls), c->rc};
     gee_chan_try_send(h->answers, &a); /* there is room for each */

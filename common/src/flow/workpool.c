@@ -54,21 +54,17 @@ static void call(void *arg) {
     c->fn(c->ctx, c->arg);
 }
 
-static void print_panic(void *info) {
-    gee_panic_print(info);
-}
-
 static void run(gee_workpool *p, void (*fn)(gee_ctx *ctx, void *arg), void *arg) {
     struct call c = {fn, p->ctx, arg};
     gee_panic_info panic;
     if (gee_recover(call, &c, &panic) < 0)
-        gee_blocking(NULL, print_panic, &panic);
+        gee_panic_print(&panic);
 }
 
 static void drop(const gee_job *job) {
     gee_panic_info panic;
     if (job->drop && gee_recover(job->drop, job->arg, &panic) < 0)
-        gee_blocking(NULL, print_panic, &panic);
+        gee_panic_print(&panic);
 }
 
 static void run_job(gee_workpool *p, const gee_job *job) {
