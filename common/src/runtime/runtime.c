@@ -188,8 +188,10 @@ int gee_runtime_close(gee_runtime *rt) {
         gee_origins_free(&rt->workers[i].origins); /* paths went through those of others */
     }
     gee_worker_leave(); /* first: a signal's handler looks at the worker of its thread */
-    if (!busy)          /* a loop that still has handles stays where they point to */
+    gee_tsan_ignore_begin();
+    if (!busy) /* a loop that still has handles stays where they point to */
         free(rt->workers);
+    gee_tsan_ignore_end();
     gee_overflow_unwatch();
     destroy_sems(rt);
     gee_race_acquire(rt);
