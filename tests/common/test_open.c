@@ -146,13 +146,17 @@ static void begin(int err) {
 
 static const int ALL = sizeof(asks) / sizeof(*asks);
 
-/* Of Linux 5.12, and not under Valgrind. */
-static bool has_cached_opens(void) {
-    struct open_how how = {.resolve = RESOLVE_CACHED};
+/* Of Linux 5.6, RESOLVE_CACHED of 5.12, and not under Valgrind. */
+static bool can_resolve(uint64_t resolve) {
+    struct open_how how = {.resolve = resolve};
     int fd = (int)syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof(how));
     int err = errno;
     close(fd);
     return fd >= 0 || err == EAGAIN;
+}
+
+static bool has_cached_opens(void) {
+    return can_resolve(RESOLVE_CACHED);
 }
 
 /* --- tests --- */
@@ -226,6 +230,8 @@ static void denied_body(gee_ctx *ctx, t_conn *none, int port) {
 
 static void test_one_file_may_be_denied(void **state) {
     (void)state;
+    if (!can_resolve(0))
+        skip();
     t_site_real(1, &(t_site){routes, denied_body, NULL, 0});
 }
 
