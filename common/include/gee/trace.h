@@ -7,8 +7,8 @@
  * has ended never looks as if it had not: the trace knows its beginning and its end, or neither.
  * At rest recording costs a load and a branch, four times a request.
  *
- * The trace is JSON in Chrome's Trace Event Format, which Perfetto (ui.perfetto.dev), speedscope
- * and chrome://tracing read. Its events, by their "ph":
+ * The trace is JSON in the Trace Event Format, which Perfetto (ui.perfetto.dev) and speedscope
+ * read. Its events, by their "ph":
  *   X    a slice of a task, on the track of its worker (tid 1 is worker 0), under its name; why
  *        it left the worker, who made it runnable, and how long it waited for its turn
  *   s f  from the slice in which it was made runnable to that in which it ran

@@ -1,6 +1,6 @@
 /*
  * The trace as JSON: Chrome's Trace Event Format ("Trace Event Format", Google, 2016), of which
- * Perfetto, speedscope and chrome://tracing each read a part. Made from the records one by one, in
+ * Perfetto and speedscope each read a part. Made from the records one by one, in
  * any thread, into whatever buffer there is: nothing of the size of the trace is ever held.
  *
  * Times are in microseconds with three places, from the beginning of the recording. What began
