@@ -51,7 +51,8 @@ static char *put_date(char *at) {
 }
 
 static char *put_fields(char *at, const gee_fields *fields) {
-    for (const gee_field *f = fields->at; f < fields->at + fields->n; f++) {
+    const gee_field *f = fields->at;
+    for (size_t n = fields->n; n > 0; n--, f++) {
         at = put(at, f->name, f->name_len);
         at = PUT(at, ": ");
         at = put(at, f->value, f->value_len);
