@@ -195,6 +195,24 @@ static void ignore(gee_req *req) {
     gee_string(req, 200, "ignored\n");
 }
 
+/* Does not listen to its ctx, and answers when its time is up. */
+static void deaf(gee_req *req) {
+    gee_sleep(NULL, 30);
+    gee_string(req, 200, "heard nothing\n");
+}
+
+/* Its client is answered in its place; what it was parked in is a body, a write or a sleep. */
+static void timed_routes(gee_group *root) {
+    gee_group *timed = gee_group_new(root, "/timed");
+    gee_use_timeout_with(timed, &(gee_timeout_options){.ms = 20, .log_fd = -1});
+    gee_any(timed, "/pass", pass_on, NULL);
+    gee_POST(timed, "/echo", echo);
+    gee_POST(timed, "/parts", multipart);
+    gee_GET(timed, "/events", events);
+    gee_GET(timed, "/large", large);
+    gee_any(timed, "/deaf", deaf, NULL);
+}
+
 /* Behind two kinds of proxy: a list with networks in it that are trusted too, and one address. */
 static void client_routes(gee_group *root) {
     gee_trust_proxies(root,
@@ -208,6 +226,7 @@ static void client_routes(gee_group *root) {
 void fuzz_routes(gee_group *root) {
     gee_use(root, count, NULL);
     client_routes(root);
+    timed_routes(root);
     gee_GET(root, "/broken", broken);
     gee_GET(root, "/torn", torn);
     gee_GET(root, "/hello/:name", param);
