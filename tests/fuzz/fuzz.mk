@@ -9,13 +9,15 @@ FUZZ_NEW  := build/fuzz-corpus
 FUZZ_OBJS := $(patsubst %,$(B)/tests/fuzz/%.o,one ways site check)
 FUZZ_ENV  := ASAN_OPTIONS=detect_stack_use_after_return=0:allocator_may_return_null=1
 
-.PHONY: fuzz fuzz-build fuzz-corpus
+.PHONY: fuzz fuzz-build fuzz-corpus fuzz-seconds
+fuzz-seconds: # libFuzzer takes what is no number for 0, and 0 for ever
+	@case '$(FUZZ_S)' in '' | 0 | *[!0-9]*) echo "FUZZ_S=$(FUZZ_S): not a number of seconds" >&2; exit 2 ;; esac
 fuzz-build:
 	@$(DEPS) check clang
 	@$(AGAIN) -j $(shell nproc) FLAVOUR=fuzz $(FUZZ_BINS) build/fuzz/fuzz-seed
 	@rm -rf build/fuzz-seeds && mkdir -p build/fuzz-seeds && build/fuzz/fuzz-seed build/fuzz-seeds
 
-fuzz: fuzz-build
+fuzz: | fuzz-seconds fuzz-build
 	@for what in $(FUZZ_WHAT); do \
 	  new=$(FUZZ_NEW)/$$what; mkdir -p $$new; \
 	  echo "fuzzing $$what for $(FUZZ_S) s; new inputs go to $$new"; \
