@@ -274,7 +274,7 @@ enum { BLOCKS = 64, OF = 1000 };
 
 typedef struct two {
     gee_req *req;
-    int first, second;
+    _Atomic int first, second; /* errors; nothing orders them and the client */
 } two;
 
 /* Small pieces, that are gathered: what is parked is the buffer that they are gathered in. */
@@ -304,7 +304,8 @@ static int writes_too(gee_ctx *ctx, void *arg) {
 static two both;
 
 static void two_writers(gee_req *req) {
-    both = (two){.req = req};
+    both.req = req;
+    both.first = both.second = 0;
     gee_req_go(req, writes_much, &both);
     gee_req_go(req, writes_too, &both);
     gee_req_join(req);
