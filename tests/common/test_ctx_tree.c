@@ -48,6 +48,34 @@ static void test_large_tree(void **state) {
     t_sim(large_tree, NULL);
 }
 
+/* Deeper than a stack: by a task, and by a time that is up, on the loop. */
+static void deep_tree(gee_ctx *ctx, void *arg) {
+    enum { DEEPER = 20000 };
+    (void)arg;
+    for (int timed = 0; timed < 2; timed++) {
+        gee_ctx *top = timed ? gee_ctx_with_timeout(ctx, 1000) : gee_ctx_with_cancel(ctx);
+        gee_ctx *at = gee_ctx_ref(top);
+        for (int i = 0; i < DEEPER; i++) {
+            gee_ctx *next = gee_ctx_with_cancel(at);
+            gee_ctx_unref(at);
+            at = next;
+        }
+        if (timed)
+            gee_sleep(ctx, 1001);
+        else
+            gee_ctx_cancel(top, UV_ESHUTDOWN);
+        T_RC(gee_ctx_err(at), timed ? UV_ETIMEDOUT : UV_ECANCELED);
+        T_RC(gee_ctx_cause(at), timed ? UV_ETIMEDOUT : UV_ESHUTDOWN);
+        gee_ctx_unref(at);
+        gee_ctx_unref(top);
+    }
+}
+
+static void test_deep_tree(void **state) {
+    (void)state;
+    t_sim(deep_tree, NULL);
+}
+
 /* The lost cancel: nobody has the ctx any more, but it is there until its parent ends. */
 static void lost_cancel(gee_ctx *ctx, void *arg) {
     gee_census base, now;
@@ -256,9 +284,8 @@ static void test_workers(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_large_tree),
-    cmocka_unit_test(test_lost_cancel),
-    cmocka_unit_test(test_after_func),
+    cmocka_unit_test(test_large_tree),  cmocka_unit_test(test_deep_tree),
+    cmocka_unit_test(test_lost_cancel), cmocka_unit_test(test_after_func),
     cmocka_unit_test(test_workers),
 };
 

@@ -108,8 +108,8 @@ bool gee_ctx_unwatch(gee_ctx *ctx, gee_watch *w) {
     return linked;
 }
 
-/* True for the first: ctx has ended now and its watches were called. */
-static bool end(gee_ctx *ctx, int err, int cause) {
+/* True for the first: it has ended now, and is locked. */
+static bool begin_end(gee_ctx *ctx, int err, int cause) {
     gee_spin_lock(&ctx->lock);
     if (atomic_load_explicit(&ctx->err, memory_order_relaxed) != 0) {
         gee_spin_unlock(&ctx->lock);
@@ -120,13 +120,43 @@ static bool end(gee_ctx *ctx, int err, int cause) {
     ctx->ended_ns = w ? w->now_ns : uv_hrtime();
     gee_race_release(&ctx->err);
     gee_atomic_store(&ctx->err, err, memory_order_release);
-    for (gee_list *it; (it = gee_list_pop(&ctx->watches)) != NULL;) {
-        gee_watch *watch = gee_container(it, gee_watch, link);
-        watch->fn(watch, ctx);
-    }
-    gee_spin_unlock(&ctx->lock);
-    gee_ctx_stop_timer(ctx);
     return true;
+}
+
+/* The next watch of ctx: of a child that ends now, the child; else ctx. */
+static gee_ctx *end_next(gee_ctx *ctx, gee_watch *watch) {
+    if (watch->fn) {
+        watch->fn(watch, ctx);
+        return ctx;
+    }
+    gee_ctx *child = gee_container(watch, gee_ctx, on_parent);
+    if (begin_end(child, atomic_load_explicit(&ctx->err, memory_order_relaxed), ctx->cause))
+        return child;
+    gee_ctx_unref(child);
+    return ctx;
+}
+
+/*
+ * True for the first: ctx has ended now and its watches were called. From child to child, and
+ * back by the parents, all of which are locked: a tree may be deeper than a stack.
+ */
+static bool end(gee_ctx *ctx, int err, int cause) {
+    if (!begin_end(ctx, err, cause))
+        return false;
+    for (gee_ctx *at = ctx;;) {
+        gee_list *it = gee_list_pop(&at->watches);
+        if (it) {
+            at = end_next(at, gee_container(it, gee_watch, link));
+            continue;
+        }
+        gee_spin_unlock(&at->lock);
+        gee_ctx_stop_timer(at);
+        if (at == ctx)
+            return true;
+        gee_ctx *child = at;
+        at = child->parent;
+        gee_ctx_unref(child);
+    }
 }
 
 /* Its parent does not hold it any more: a reference is its caller's to drop, if true. */
@@ -147,12 +177,6 @@ void gee_ctx_cancel(gee_ctx *ctx, int cause) {
 void gee_ctx_end(gee_ctx *ctx) {
     bool more = ctx && ctx != &background && end_and_leave(ctx, UV_ECANCELED, UV_ECANCELED);
     drop(ctx, more ? 2 : 1);
-}
-
-static void parent_ended(gee_watch *w, gee_ctx *parent) {
-    gee_ctx *ctx = gee_container(w, gee_ctx, on_parent);
-    end(ctx, atomic_load_explicit(&parent->err, memory_order_relaxed), parent->cause);
-    gee_ctx_unref(ctx);
 }
 
 static gee_ctx *new_child(gee_ctx *parent, bool timeless) {
@@ -179,7 +203,6 @@ gee_ctx *gee_ctx_new_child(gee_ctx *parent) {
 
 gee_ctx *gee_ctx_follow_parent(gee_ctx *ctx) {
     atomic_store_explicit(&ctx->refs, 2, memory_order_relaxed); /* nobody else knows of it yet */
-    ctx->on_parent.fn = parent_ended;
     int err = gee_ctx_watch(ctx->parent, &ctx->on_parent);
     if (err != 0) {
         end(ctx, err, ctx->parent->cause);

@@ -20,7 +20,7 @@
 
 typedef struct gee_watch {
     gee_list link;
-    void (*fn)(struct gee_watch *w, gee_ctx *ctx);
+    void (*fn)(struct gee_watch *w, gee_ctx *ctx); /* NULL: a child's own */
 } gee_watch;
 
 /*
