@@ -109,7 +109,7 @@ bool gee_ctx_unwatch(gee_ctx *ctx, gee_watch *w) {
 }
 
 /* True for the first: it has ended now, and is locked. */
-static bool begin_end(gee_ctx *ctx, int err, int cause) {
+static inline bool begin_end(gee_ctx *ctx, int err, int cause) {
     gee_spin_lock(&ctx->lock);
     if (atomic_load_explicit(&ctx->err, memory_order_relaxed) != 0) {
         gee_spin_unlock(&ctx->lock);
@@ -136,27 +136,41 @@ static gee_ctx *end_next(gee_ctx *ctx, gee_watch *watch) {
     return ctx;
 }
 
+/* Of a child that has ended with it; the parent. */
+static gee_ctx *end_of_child(gee_ctx *ctx) {
+    gee_ctx *parent = ctx->parent;
+    gee_spin_unlock(&ctx->lock);
+    gee_ctx_stop_timer(ctx);
+    gee_ctx_unref(ctx);
+    return parent;
+}
+
 /*
- * True for the first: ctx has ended now and its watches were called. From child to child, and
- * back by the parents, all of which are locked: a tree may be deeper than a stack.
+ * Calls the watches of top, which has ended. From child to child, and back by the parents, all of
+ * which are locked: a tree may be deeper than a stack.
  */
-static bool end(gee_ctx *ctx, int err, int cause) {
+static void end_below(gee_ctx *top) {
+    for (gee_ctx *at = top;;) {
+        gee_list *it = gee_list_pop(&at->watches);
+        if (it)
+            at = end_next(at, gee_container(it, gee_watch, link));
+        else if (at != top)
+            at = end_of_child(at);
+        else
+            return;
+    }
+}
+
+/* True for the first: ctx has ended now and its watches were called. Not inline: where it fails to
+ * follow its parent, no request comes. */
+__attribute__((noinline)) static bool end(gee_ctx *ctx, int err, int cause) {
     if (!begin_end(ctx, err, cause))
         return false;
-    for (gee_ctx *at = ctx;;) {
-        gee_list *it = gee_list_pop(&at->watches);
-        if (it) {
-            at = end_next(at, gee_container(it, gee_watch, link));
-            continue;
-        }
-        gee_spin_unlock(&at->lock);
-        gee_ctx_stop_timer(at);
-        if (at == ctx)
-            return true;
-        gee_ctx *child = at;
-        at = child->parent;
-        gee_ctx_unref(child);
-    }
+    if (!gee_list_empty(&ctx->watches))
+        end_below(ctx);
+    gee_spin_unlock(&ctx->lock);
+    gee_ctx_stop_timer(ctx);
+    return true;
 }
 
 /* Its parent does not hold it any more: a reference is its caller's to drop, if true. */
