@@ -97,7 +97,7 @@ def stem(case):
 
 # --- what a test said ---
 
-NOT_WORDS = re.compile(r"gee: |  task |  at |traceback of |figures: |census: |\s*$|   +")
+NOT_WORDS = re.compile(r"gee: |  (?:task|at|traceback of) |figures: |census: |\s*$|   +")
 
 
 def message(case, out, test=r"\w+"):
