@@ -60,10 +60,12 @@ census:
 	@$(DEPS) check
 	@python3 tests/tools/census.py $(SELECT)
 
+bench: bench_args = $(if $(ONLY),--only '$(ONLY)') $(if $(ROUNDS),--rounds '$(ROUNDS)')
 bench:
 	@$(DEPS) bench
+	@python3 tests/bench/bench.py $(bench_args) --check
 	@$(AGAIN) -j $(shell nproc) FLAVOUR=release bench-programs
-	@python3 tests/bench/bench.py $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+	@python3 tests/bench/bench.py $(bench_args)
 	@$(if $(ONLY),,python3 tests/bench/cpuprof.py)
 
 .PHONY: leaks test-readers

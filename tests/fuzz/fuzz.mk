@@ -7,12 +7,14 @@ FUZZ_NEW  := build/fuzz-corpus
 FUZZ_OBJS := $(patsubst %,$(B)/tests/fuzz/%.o,one site check)
 FUZZ_ENV  := ASAN_OPTIONS=detect_stack_use_after_return=0:allocator_may_return_null=1
 
-.PHONY: fuzz fuzz-build fuzz-corpus
+.PHONY: fuzz fuzz-build fuzz-corpus fuzz-seconds
+fuzz-seconds: # libFuzzer takes what is no number for 0, and 0 for ever
+	@case '$(FUZZ_S)' in '' | 0 | *[!0-9]*) echo "FUZZ_S=$(FUZZ_S): not a number of seconds" >&2; exit 2 ;; esac
 fuzz-build:
 	@$(DEPS) check clang
 	@$(AGAIN) -j $(shell nproc) FLAVOUR=fuzz $(FUZZ_BIN) build/fuzz/fuzz-seed
 
-fuzz: fuzz-build
+fuzz: | fuzz-seconds fuzz-build
 	@mkdir -p $(FUZZ_NEW)
 	@echo "fuzzing for $(FUZZ_S) s; new inputs go to $(FUZZ_NEW)"
 	@$(FUZZ_ENV) $(FUZZ_BIN) -max_total_time=$(FUZZ_S) -max_len=1500 -timeout=10 -use_value_profile=0 \
