@@ -78,6 +78,34 @@ static void test_growing(void **state) {
     gee_arena_free(&a);
 }
 
+/* As a body is gathered: what it took before is not kept beside it. */
+static void test_doubling(void **state) {
+    enum { START = 1024, END = 1 << 20 };
+    gee_arena a = {0};
+    int64_t bytes = gee_count_sum(GEE_COUNT_BYTES);
+    (void)state;
+    char *in_front = gee_arena_strndup(&a, "in front", 8);
+    char *p = gee_arena_alloc(&a, START);
+    for (size_t n = START; n < END; n *= 2) {
+        memset(p + n / 2, (int)(n / START % 251), n / 2);
+        p = gee_arena_grow(&a, p, n, 2 * n);
+        assert_non_null(p);
+    }
+    for (size_t n = START; n < END; n *= 2)
+        for (size_t i = n / 2; i < n; i++)
+            assert_int_equal((unsigned char)p[i], n / START % 251);
+    assert_true(gee_arena_bytes(&a) < END + 16 * START);
+    assert_null(gee_arena_grow(&a, p, END, SIZE_MAX - 64));
+    char *behind = gee_arena_strndup(&a, "behind", 6);
+    char *moved = gee_arena_grow(&a, p, END, END + 1); /* it is not the latest any more */
+    assert_true(moved != NULL && moved != p);
+    assert_string_equal(in_front, "in front");
+    assert_string_equal(behind, "behind");
+    assert_int_equal(gee_count_sum(GEE_COUNT_BYTES), bytes + (int64_t)gee_arena_bytes(&a));
+    gee_arena_free(&a);
+    assert_int_equal(gee_count_sum(GEE_COUNT_BYTES), bytes);
+}
+
 static void test_an_arena_keeps_its_first_block(void **state) {
     gee_arena a = {0};
     (void)state;
@@ -145,6 +173,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_what_is_larger_than_a_block),
     cmocka_unit_test(test_no_such_size),
     cmocka_unit_test(test_growing),
+    cmocka_unit_test(test_doubling),
     cmocka_unit_test(test_an_arena_keeps_its_first_block),
     cmocka_unit_test(test_a_pool_keeps_what_was_freed_last),
     cmocka_unit_test(test_a_pool_is_bounded),

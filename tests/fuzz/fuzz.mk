@@ -1,6 +1,6 @@
 # `make fuzz FUZZ_S=60`: libFuzzer over tests/fuzz; see tests/fuzz/fuzz.h. It has two programs: `ways`
-# compares the parser with itself, `one` is a server and its client. `make fuzz-corpus`
-# takes what was found since into tests/fuzz/corpus, in as few files as cover the same.
+# compares the parser with itself, `one` is a server and its client; FUZZ_WHAT=ways: one of the two.
+# `make fuzz-corpus` takes what was found since into tests/fuzz/corpus, in as few files as cover the same.
 
 FUZZ_S    ?= 60
 FUZZ_WHAT ?= ways one

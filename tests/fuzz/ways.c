@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MANY = 40 }; /* header fields: more than are taken as a whole */
+
 typedef struct way {
     gee_server srv;
     gee_server_part part;
@@ -109,8 +111,9 @@ static void end(way *w) {
     gee_buf_free(&w->conn.in);
 }
 
-static void parse(way *w, const char *data, size_t n, size_t piece) {
+static void parse(way *w, const char *data, size_t n, size_t piece, size_t headers) {
     *w = (way){.srv = {.handler = {.size = sizeof(gee_req)}, .limits = fuzz_limits}};
+    w->srv.limits.headers = headers;
     w->part = (gee_server_part){.srv = &w->srv};
     w->conn = (gee_conn){.part = &w->part};
     for (size_t at = 0, some; at < n && !w->over && !w->wrong; at += some) {
@@ -136,8 +139,9 @@ const char *fuzz_ways(const uint8_t *data, size_t n) {
     static way whole, cut;
     const char *bytes = (const char *)data + FUZZ_HEAD;
     n -= FUZZ_HEAD;
-    parse(&whole, bytes, n, n);
-    parse(&cut, bytes, n, data[FUZZ_CUT] ? data[FUZZ_CUT] : 1);
+    size_t headers = data[FUZZ_PAUSE] % 2 ? MANY : fuzz_limits.headers;
+    parse(&whole, bytes, n, n, headers);
+    parse(&cut, bytes, n, data[FUZZ_CUT] ? data[FUZZ_CUT] : 1, headers);
     const char *wrong = whole.wrong ? whole.wrong : cut.wrong;
     if (!wrong && !is_same(&whole.said, &cut.said))
         wrong = "in pieces it is another request";

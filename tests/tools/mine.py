@@ -97,7 +97,7 @@ def stem(case):
 
 # --- what a test said ---
 
-NOT_WORDS = re.compile(r"gee: |  task |figures: |census: |\s*$|   +")
+NOT_WORDS = re.compile(r"gee: |  (?:task|at|traceback of) |figures: |census: |\s*$|   +")
 
 
 def message(case, out, test=r"\w+"):
@@ -141,7 +141,7 @@ def judge(case, number, code, out):
 
 
 def tail(out, n=15):
-    return out.rstrip().splitlines()[-n:]
+    return [l for l in out.rstrip().splitlines() if not l.startswith("figures: ")][-n:]
 
 
 # --- building ---

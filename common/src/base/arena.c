@@ -67,6 +67,24 @@ void *gee_arena_calloc(gee_arena *a, size_t n) {
     return p ? memset(p, 0, n) : NULL;
 }
 
+/* Whether p, of so many bytes, is all that there is in a block of its own. */
+static bool has_a_block(const gee_arena *a, const char *p, size_t has) {
+    return a->head && p == a->head->data && p + has == a->at && a->head->cap != FIRST;
+}
+
+/* So a body that is gathered by doubling leaves none of its former places behind. */
+static void *grow_block(gee_arena *a, size_t cap) {
+    struct gee_arena_block *b = cap < SIZE_MAX / 2 ? realloc(a->head, sizeof(*b) + cap) : NULL;
+    if (b == NULL)
+        return NULL;
+    gee_count(GEE_COUNT_BYTES, (int64_t)cap - (int64_t)b->cap);
+    b->cap = cap;
+    a->head = b;
+    a->at = b->data + cap;
+    a->left = 0;
+    return b->data;
+}
+
 void *gee_arena_grow(gee_arena *a, void *p, size_t n, size_t more) {
     if (p == NULL)
         return gee_arena_alloc(a, more);
@@ -78,6 +96,8 @@ void *gee_arena_grow(gee_arena *a, void *p, size_t n, size_t more) {
         a->left -= needs - has;
         return p;
     }
+    if (has_a_block(a, p, has))
+        return grow_block(a, needs);
     void *q = gee_arena_alloc(a, more);
     return q ? memcpy(q, p, n) : NULL;
 }

@@ -36,7 +36,8 @@ GEE_TSAN_CARRIER static inline void *gee_arena_alloc(gee_arena *a, size_t n) {
 }
 
 void *gee_arena_calloc(gee_arena *a, size_t n);
-/* The latest allocation p of n bytes grows to `more`, in place where it can. */
+/* The latest allocation p of n bytes grows to `more`, in place where it can. If it moves, nobody
+ * may use p any more. NULL: p is as it was. */
 void *gee_arena_grow(gee_arena *a, void *p, size_t n, size_t more);
 char *gee_arena_strndup(gee_arena *a, const char *s, size_t n);
 size_t gee_arena_bytes(const gee_arena *a); /* that it holds */

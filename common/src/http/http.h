@@ -384,9 +384,10 @@ typedef struct gee_takeover {
 } gee_takeover;
 
 /*
- * Takes the connection from x, whose task is parked or runnable, and answers its client. On
- * x's worker, outside tasks. False: nobody could be answered, since some of the response is on
- * its way, or there is no memory: the connection is cut; or it was closed already.
+ * Takes the connection from x, whose task is parked or runnable, and answers its client. x goes
+ * on, on a connection that is closed; what its task still writes is refused, as gee/timeout.h
+ * says. On x's worker, outside tasks. False: nobody could be answered, since some of the
+ * response is on its way, or there is no memory: the connection is cut; or it was closed already.
  */
 bool gee_exchange_take_over(gee_exchange *x, const gee_takeover *t);
 
