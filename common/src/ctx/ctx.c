@@ -161,8 +161,8 @@ static void end_below(gee_ctx *top) {
     }
 }
 
-/* True for the first: ctx has ended now and its watches were called. Not inline: where it fails to
- * follow its parent, no request comes. */
+/* True for the first: ctx has ended now and its watches were called. A call, or who begins a ctx
+ * would save the registers that an end needs. */
 __attribute__((noinline)) static bool end(gee_ctx *ctx, int err, int cause) {
     if (!begin_end(ctx, err, cause))
         return false;
