@@ -153,6 +153,8 @@ void gee_req_release(gee_req *copy);
 /*
  * A response is sent once. Each of these is 0, UV_EALREADY: its head has been
  * sent, UV_EINVAL: a header's name or value is not one, or an error of the connection.
+ * While a task of the request is parked in a write, another one gets UV_EBUSY, and nothing of
+ * what it writes is sent: a response has one writer at a time.
  */
 void gee_status(gee_req *req, int status); /* of what follows; 200 otherwise */
 int gee_status_of(const gee_req *req);

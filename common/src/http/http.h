@@ -273,7 +273,7 @@ size_t gee_wire_target_line(const char *s, size_t n, size_t *target);
 size_t gee_wire_field_line(const char *s, size_t n, size_t *name);
 
 /* head.c */
-/* 0, or the status with which this head is refused. Sets expect_continue and chunked. */
+/* 0, or the status with which this head is refused. Sets expect_continue, chunked, keep_alive. */
 int gee_head_check(gee_exchange *x);
 
 /* fields.c */
