@@ -253,7 +253,7 @@ static void starts_three(gee_req *req) {
 
 /* A ctx that is neither a deadline's nor the client's: it has a value, and ends when its maker
  * wants. */
-static const char whose;
+static const char whose = 0;
 
 static void of_ann(gee_req *req) {
     gee_ctx *before = gee_req_ctx(req), *ctx = gee_ctx_with_value(before, &whose, "ann", NULL);

@@ -9,12 +9,12 @@
 
 /* What the handlers of a test saw. Nothing orders a late handler and its client. */
 static struct {
-    _Atomic int rc, write_rc, flush_rc, ends;
+    _Atomic int rc, write_rc, flush_rc, ends, same;
     _Atomic uint64_t deadline_ms, started_ms, ended_ms;
 } saw;
 
 static void forget(void) {
-    saw.rc = saw.write_rc = saw.flush_rc = saw.ends = 0;
+    saw.rc = saw.write_rc = saw.flush_rc = saw.ends = saw.same = 0;
     saw.deadline_ms = saw.started_ms = saw.ended_ms = 0;
 }
 
@@ -318,8 +318,28 @@ static void panics(gee_req *req) {
     gee_panic("no answer for those who are late");
 }
 
+/* Around the deadline: its ctx is above that, and is there again behind it. */
+static const char whose = 0;
+
+static void of_ann(gee_req *req) {
+    gee_ctx *before = gee_req_ctx(req), *own = gee_ctx_with_value(before, &whose, "ann", NULL);
+    gee_req_set_ctx(req, own);
+    gee_next(req);
+    saw.same += gee_req_ctx(req) == own;
+    gee_req_set_ctx(req, before);
+    gee_ctx_end(own);
+}
+
+static void for_whom(gee_req *req) {
+    const char *who = gee_ctx_value(gee_req_ctx(req), &whose);
+    gee_string(req, 200, "%s", who ? who : "nobody");
+}
+
 static void many_routes(gee_group *r) {
     forget();
+    gee_group *ann = gee_group_new(r, "/ann");
+    gee_use(ann, of_ann, NULL);
+    gee_GET(limited(ann, "/limited", 100), "/whose", for_whom);
     gee_group *outer = limited(r, "/outer", 100);
     gee_GET(limited(outer, "/short", 50), "/deaf", deaf);
     gee_GET(limited(outer, "/long", 500), "/deaf", deaf);
@@ -357,6 +377,13 @@ static void test_nested_body(gee_ctx *ctx, t_conn *c, int port) {
     T_RC(saw.write_rc, UV_ETIMEDOUT);
 }
 
+static void test_around_body(gee_ctx *ctx, t_conn *c, int port) {
+    (void)port;
+    T_EQ(t_get(ctx, c, "/ann/limited/whose"), 200);
+    T_STR(t_body(c), "ann");
+    T_EQ(saw.same, 1);
+}
+
 static void test_stream_goes_on_body(gee_ctx *ctx, t_conn *c, int port) {
     (void)port;
     t_puts(ctx, c, "GET /outer/stream HTTP/1.1\r\nHost: t\r\n\r\n");
@@ -380,6 +407,7 @@ static void test_own_answer_body(gee_ctx *ctx, t_conn *c, int port) {
 }
 
 T_SITE(test_nested, many_routes)
+T_SITE(test_around, many_routes)
 T_SITE(test_stream_goes_on, many_routes)
 T_SITE(test_own_answer, many_routes)
 
@@ -435,6 +463,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_half_a_body),
     cmocka_unit_test(test_expects),
     cmocka_unit_test(test_nested),
+    cmocka_unit_test(test_around),
     cmocka_unit_test(test_stream_goes_on),
     cmocka_unit_test(test_own_answer),
     cmocka_unit_test(test_shutdown),
