@@ -18,7 +18,7 @@
 
 /* --- 100 ctxs, made on worker 0, for an hour, and ended on worker 1 --- */
 
-enum { CTXS = 100, HOUR_MS = 3600 * 1000 };
+enum { CTXS = 100, TURNS = 100, HOUR_MS = 3600 * 1000 };
 
 struct ending {
     gee_ctx *of[CTXS];
@@ -45,9 +45,16 @@ static void end_them(gee_ctx *ctx, void *arg) {
     gee_waitgroup_done(&e->done);
 }
 
+static void count_left(struct ending *e, const gee_census *before) {
+    gee_census now;
+    gee_census_take(&now);
+    e->timers = (int)(now.timers - before->timers);
+    e->ctxs = (int)(now.ctxs - before->ctxs);
+}
+
 static void on_two_workers(gee_ctx *ctx, void *arg) {
     struct ending *e = arg;
-    gee_census before, after;
+    gee_census before;
     gee_census_take(&before);
     for (int i = 0; i < CTXS; i++)
         e->of[i] = gee_ctx_with_timeout(ctx, HOUR_MS);
@@ -55,10 +62,12 @@ static void on_two_workers(gee_ctx *ctx, void *arg) {
     t_turn_init(&e->turn);
     gee_go_on(1, ctx, end_them, e);
     t_turn_await(&e->turn, HAVE_ENDED);
-    gee_waitgroup_wait(NULL, &e->done); /* what worker 1 posted before is done by then */
-    gee_census_take(&after);
-    e->timers = (int)(after.timers - before.timers);
-    e->ctxs = (int)(after.ctxs - before.ctxs);
+    gee_waitgroup_wait(NULL, &e->done);
+    count_left(e, &before);
+    for (int i = 0; i < TURNS && (e->timers || e->ctxs); i++) { /* what has come is read now */
+        gee_sleep(NULL, 1);
+        count_left(e, &before);
+    }
 }
 
 /* A process of its own, with what it says at `say`. */
