@@ -39,6 +39,9 @@ REPAIRED, NO_BUILD, NOT_STARTED = "REPAIRED", "DOES NOT BUILD", "NOT STARTED"
 TIMES_US, PLUS_US = 1.001, 25000
 TIMES_TURNS, PLUS_TURNS = 2, 20
 
+# What a test that has no end, or is ended, does not say.
+WHICH = "memory that was freed, or a wait without an end? With TOOL=asan behind it the first has a report"
+
 ENV = {"ASAN_OPTIONS": "detect_stack_use_after_return=0 fast_unwind_on_malloc=0",
        "TSAN_OPTIONS": "exitcode=66"}
 TOOLS = {  # flavour, a line that is the tool's
@@ -136,12 +139,20 @@ def judge(case, number, code, out):
         return Verdict(case, BROKEN, message(case, out))
     words = message(case, out)
     if not words or lesson.SIGNAL.search(out) or code is None or code < 0:
-        return Verdict(case, BROKEN, f"{test}: {other}", detail=tail(out))
+        return Verdict(case, BROKEN, f"{test}: {other}", WHICH, detail=tail(out))
     return Verdict(case, BROKEN, words)
 
 
 def tail(out, n=15):
     return out.rstrip().splitlines()[-n:]
+
+
+def unasked(case):
+    """The tools that see this race, where it is one, and of which this case has no reason why not."""
+    spec = case.race
+    if spec is None or spec.variants["broken"].none:
+        return []
+    return [t for t in ("tsan", "helgrind", "drd") if t not in spec.why_not]
 
 
 # --- building ---
