@@ -220,10 +220,19 @@ def slower(mine, final):
     return ""
 
 
+def not_yours(case, program, test):
+    return ("over the unit as it was given it fails as well (there, "
+            f"{case.common[f'{program}:{test}'].why}): so this is not your doing, and yours to do. ")
+
+
 def judge_failed_work(args, case, program, code, out):
     """NOT YET if each test that fails did so over the unit as it was given."""
     failed = list(dict.fromkeys(lesson.FAILED.findall(out)))
     where = f"What it has to do stands in {contract(args, case)}"
+    running = re.findall(r"^\[ RUN      \] (\w+)", out, re.M)[-1:]
+    if code is None and f"{program}:{''.join(running)}" in case.common:
+        return Verdict(case, NOT_YET, f"{running[0]} of {program} has no end within 60 s",
+                       not_yours(case, program, running[0]) + where, tail(out))
     if not failed or code is None:
         saw = "no end within 60 s" if code is None else message(case, out) or f"exit code {code}"
         return Verdict(case, NO_WORK, f"{program}: {saw}", f"over the unit as it was given it ends well. {where}",
@@ -233,8 +242,7 @@ def judge_failed_work(args, case, program, code, out):
     words = f"{test} of {program} fails, and its check says: {checked(case, out, test)}"
     if own:
         return Verdict(case, NO_WORK, words, f"over the unit as it was given it passes. {where}")
-    return Verdict(case, NOT_YET, words, "over the unit as it was given it fails as well (there, "
-                   f"{case.common[f'{program}:{test}'].why}): so this is not your doing, and yours to do. {where}")
+    return Verdict(case, NOT_YET, words, not_yours(case, program, test) + where)
 
 
 def checked(case, out, test):
