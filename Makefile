@@ -60,10 +60,12 @@ census:
 	@$(DEPS) check
 	@python3 tests/tools/census.py $(SELECT)
 
+bench: bench_args = $(if $(ONLY),--only '$(ONLY)') $(if $(ROUNDS),--rounds '$(ROUNDS)')
 bench:
 	@$(DEPS) bench
+	@python3 tests/bench/bench.py $(bench_args) --check
 	@$(AGAIN) -j $(shell nproc) FLAVOUR=release bench-programs
-	@python3 tests/bench/bench.py $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+	@python3 tests/bench/bench.py $(bench_args)
 	@$(if $(ONLY),,python3 tests/bench/cpuprof.py)
 
 .PHONY: leaks test-readers
@@ -174,7 +176,7 @@ help:
 	@echo 'make transcripts    what the lessons show of a terminal, renewed from runs'
 	@echo 'make onion          the picture of a chain, drawn anew from a request'
 	@echo 'make timeline       the picture of a trace, drawn anew from one'
-	@echo 'make fuzz FUZZ_S=60     libFuzzer over a server in simulation, for so many seconds'
+	@echo 'make fuzz FUZZ_S=60     libFuzzer over the parser and over a server in simulation, so many seconds each'
 	@echo 'make bench          what a request, a stream, a task cost, beside nginx, h2o, Go and others:'
 	@echo '                      docs/performance.md; ONLY=hello,micro ROUNDS=3: some of it'
 	@echo 'make test-browser   an EventSource in headless Chromium (installs Chromium)'

@@ -259,10 +259,15 @@ def main():
     p.add_argument("--seconds", type=int, default=2)
     p.add_argument("--connections", type=int, default=CONNECTIONS)
     p.add_argument("--streams", type=int, default=STREAMS)
+    p.add_argument("--check", action="store_true", help="only say whether these can be measured")
     args = p.parse_args()
     only = [w for w in args.only.split(",") if w] or PARTS
     if set(only) - set(PARTS):
         p.error(f"--only: {', '.join(sorted(set(only) - set(PARTS)))}: there are {', '.join(PARTS)}")
+    if min(args.rounds, args.seconds, args.connections, args.streams) < 1:
+        p.error("rounds, seconds, connections and streams are at least 1")
+    if args.check:
+        return 0
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if len(os.sched_getaffinity(0)) < 2:

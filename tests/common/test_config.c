@@ -171,12 +171,40 @@ static void test_a_program_does_not_start_with_a_bad_variable(void **state) {
     gee_engine_free(e);
 }
 
+static void runs(gee_ctx *ctx, void *ran) {
+    (void)ctx;
+    *(bool *)ran = true;
+}
+
+static void test_a_stack_is_neither_too_small_nor_too_large(void **state) {
+    static const struct {
+        size_t kib;
+        int rc;
+    } rows[] = {{1, UV_EINVAL},
+                {15, UV_EINVAL},
+                {16, 0},
+                {1024 * 1024, 0},
+                {1024 * 1024 + 1, UV_EINVAL},
+                {4 * 1024 * 1024, UV_EINVAL},
+                {SIZE_MAX, UV_EINVAL}};
+    clear(state);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        bool ran = false;
+        listen_in();
+        int rc = gee_run(&(gee_config){.stack_kib = rows[i].kib}, runs, &ran);
+        heard();
+        if (rc != rows[i].rc || ran != (rc == 0) || (strstr(said, "16 to 1048576") != NULL) == ran)
+            fail_msg("%zu KiB: %s, and \"%s\"", rows[i].kib, t_err(rc), said);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(test_unset_and_empty_leave_the_programs_values, clear, clear),
     cmocka_unit_test_setup_teardown(test_every_field_has_its_variable, clear, clear),
     cmocka_unit_test_setup_teardown(test_gee_port_goes_before_port, clear, clear),
     cmocka_unit_test_setup_teardown(test_a_malformed_value_is_refused_by_name, clear, clear),
     cmocka_unit_test_setup_teardown(test_the_message_says_what_would_do, clear, clear),
+    cmocka_unit_test_setup_teardown(test_a_stack_is_neither_too_small_nor_too_large, clear, clear),
     cmocka_unit_test_setup_teardown(test_a_program_does_not_start_with_a_bad_variable, clear,
                                     clear),
 };

@@ -52,6 +52,32 @@ static void every_method_has_its_route_body(gee_ctx *ctx, t_conn *c, int port) {
 
 T_SITE(every_method_has_its_route, any_routes)
 
+/* All that a calendar's server has, and more: Allow names every one of them. */
+static const char *const many_methods[] = {
+    "GET",    "POST",   "PUT",    "PATCH", "DELETE", "PROPFIND",   "PROPPATCH", "COPY",
+    "MOVE",   "MKCOL",  "LOCK",   "ACL",   "UNLOCK", "MKCALENDAR", "REPORT",    "SEARCH",
+    "NOTIFY", "REBIND", "UNBIND", "TRACE", "LINK",   "SUBSCRIBE",  "MERGE",     "UNLINK"};
+enum { MANY_METHODS = sizeof(many_methods) / sizeof(*many_methods) };
+
+static void calendar_routes(gee_group *root) {
+    for (size_t i = 0; i < MANY_METHODS; i++)
+        gee_handle(root, many_methods[i], "/calendar", say_method, NULL);
+}
+
+static void allow_names_all_methods_body(gee_ctx *ctx, t_conn *c, int port) {
+    char list[512], word[32];
+    (void)port;
+    T_EQ(t_ask(ctx, c, "OPTIONS", "/calendar", ""), 204);
+    snprintf(list, sizeof(list), " %s,", t_field(c, "allow"));
+    for (size_t i = 0; i < MANY_METHODS; i++) {
+        snprintf(word, sizeof(word), " %s,", many_methods[i]);
+        if (strstr(list, word) == NULL)
+            T_FAIL("no %s in%s", many_methods[i], list);
+    }
+}
+
+T_SITE(allow_names_all_methods, calendar_routes)
+
 /* --- what answers when no route does --- */
 
 static void own_routes(gee_group *root) {
@@ -280,6 +306,7 @@ static void an_engine_frees_the_latest_first(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_method_has_its_route),
+    cmocka_unit_test(allow_names_all_methods),
     cmocka_unit_test(no_route_and_no_method_are_the_programs),
     cmocka_unit_test(groups_nest_as_deep_as_one_likes),
     cmocka_unit_test(no_path_gets_around_a_middleware),

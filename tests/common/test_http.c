@@ -87,6 +87,12 @@ static int close_site(site *s) {
         t_sim(name##_body, NULL);                      \
     }
 
+static const gee_limits small = {
+    .head_bytes = 300, .uri_bytes = 100, .headers = 5, .body_bytes = 10};
+
+#define X20  "xxxxxxxxxxxxxxxxxxxx"
+#define X100 X20 X20 X20 X20 X20
+
 BODY(test_keep_alive, NULL, {
     for (int i = 0; i < 3; i++) {
         T_EQ(t_get(ctx, c, "/hello/gee"), 200);
@@ -186,6 +192,28 @@ BODY(test_head, NULL, {
     t_drop(c);
     T_EQ(t_get(ctx, c, "/hello/gee"), 200); /* and no byte of a body came before it */
     T_STR(t_body(c), "hello gee\n");
+})
+
+/* RFC 9110, 9.3.2: its answer has no body, also where the request is refused. */
+static const char *const bad_heads[] = {
+    "HEAD /hello/x HTTP/1.1\r\n\r\n",
+    "HEAD /hello/x HTTP/1.1\r\nHost: t\r\nA b\r\n\r\n",
+    "HEAD /hello/x#y HTTP/1.1\r\nHost: t\r\n\r\n",
+    "HEAD /" X100 " HTTP/1.1\r\nHost: t\r\n\r\n",
+    "HEAD /hello/x HTTP/2.0\r\nHost: t\r\n\r\n",
+    "HEAD /hello/x HTTP/1.1\r\nHo",
+};
+
+BODY(test_a_head_that_is_refused, &small, {
+    for (size_t i = 0; i < sizeof(bad_heads) / sizeof(*bad_heads); i++) {
+        t_conn *b = t_dial(s.port, 0);
+        T_RC(t_puts(ctx, b, bad_heads[i]), 0);
+        t_half_close(b);
+        const char *end = strstr(t_all(ctx, b), "\r\n\r\n");
+        T_CHECK(end != NULL && strstr(t_text(b), "Content-Length: ") != NULL);
+        T_STR(end + 4, "");
+        t_close(ctx, b);
+    }
 })
 
 BODY(test_chunked_out, NULL, {
@@ -296,16 +324,11 @@ BODY(test_unread_body, NULL, {
     T_EQ(t_get(ctx, c, "/hello/x"), 200);
 })
 
-static const gee_limits small = {
-    .head_bytes = 300, .uri_bytes = 100, .headers = 5, .body_bytes = 10};
-
 typedef struct refusal {
     const char *what, *request;
     int status;
 } refusal;
 
-#define X20  "xxxxxxxxxxxxxxxxxxxx"
-#define X100 X20 X20 X20 X20 X20
 #define HOST "Host: t\r\n"
 
 static const refusal refusals[] = {
@@ -392,6 +415,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_http10_keep_alive),
     cmocka_unit_test(test_host_of_an_absolute_target),
     cmocka_unit_test(test_head),
+    cmocka_unit_test(test_a_head_that_is_refused),
     cmocka_unit_test(test_chunked_out),
     cmocka_unit_test(test_client_leaves),
     cmocka_unit_test(test_reset),

@@ -432,6 +432,47 @@ static void leaves_it_running(gee_ctx *ctx, void *arg) {
     T_EQ(read(*(int *)arg, &byte, 1), 1); /* blocks, until the thread is there */
 }
 
+/* --- a call that is dropped before a thread has come to it --- */
+
+enum { HELD = POOL + 1 };
+static uv_sem_t may_end;
+static _Atomic int held, ended;
+
+static void is_held(void *arg) {
+    (void)arg;
+    held++;
+    uv_sem_wait(&may_end);
+    ended++;
+}
+
+static void is_dropped_with_it(gee_ctx *ctx, void *lane) {
+    (void)ctx;
+    if (lane)
+        gee_blocking_in(lane, NULL, is_held, NULL);
+    else
+        gee_blocking(NULL, is_held, NULL);
+}
+
+static void until(const _Atomic int *at, int n) {
+    for (int i = 0; *at < n && i < 5000; i++)
+        usleep(1000);
+}
+
+static void leaves_none_free(gee_ctx *ctx, void *arg) {
+    (void)arg;
+    for (int i = 0; i < POOL; i++)
+        gee_go(ctx, is_dropped_with_it, i == 0 ? &gee_framework_lane : NULL);
+    gee_yield();
+    until(&held, POOL);
+}
+
+/* What earlier runs hold is not counted, so it goes to the pool, and waits there. */
+static void leaves_one_behind_them(gee_ctx *ctx, void *arg) {
+    (void)arg;
+    gee_go(ctx, is_dropped_with_it, NULL);
+    gee_yield();
+}
+
 #define SIM(body)                       \
     static void test_##body(void **s) { \
         (void)s;                        \
@@ -478,6 +519,28 @@ static void test_a_thread_outlives_its_task(void **state) {
     assert_int_equal(status, 0);
 }
 
+/* That thread says of itself for which task it works, and of the task this is all there is. */
+static void test_a_thread_comes_too_late(void **state) {
+    int status;
+    (void)state;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        gee_config cfg = {.workers = 1, .grace_ms = 10};
+        bool ok = freopen("/dev/null", "w", stderr) != NULL && uv_sem_init(&may_end, 0) == 0;
+        ok = ok && gee_run(&cfg, leaves_none_free, NULL) == UV_EBUSY && held == POOL;
+        ok = ok && gee_run(&cfg, leaves_one_behind_them, NULL) == UV_EBUSY && held == POOL;
+        for (int i = 0; i < HELD; i++)
+            uv_sem_post(&may_end);
+        until(&ended, HELD);
+        if (ok && ended == HELD)
+            execl("/bin/true", "true", (char *)NULL);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static void test_anything(void **state) {
     (void)state;
     for (unsigned seed = 1; seed <= 50; seed++) {
@@ -511,6 +574,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_panics_beside_hanging_calls),
     cmocka_unit_test(test_is_dropped),
     cmocka_unit_test(test_a_thread_outlives_its_task),
+    cmocka_unit_test(test_a_thread_comes_too_late),
     cmocka_unit_test(test_anything),
     cmocka_unit_test(test_anything_real),
     cmocka_unit_test(test_finds_a_real_thread),

@@ -4,9 +4,11 @@
 #include "t_client.h"
 #include "t_site.h"
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -531,6 +533,32 @@ static void a_task_that_overruns_its_stack_is_named(void **state) {
     assert_non_null(strstr(said, "its stack of 64 KiB"));
 }
 
+/* As kill(1) does for somebody who wants a core: that it is none of a stack's must not lose it. */
+static void sent_body(gee_ctx *ctx, void *arg) {
+    (void)ctx;
+    kill(getpid(), *(int *)arg);
+    usleep(1000);
+}
+
+static void a_fault_that_is_sent_ends_the_process(void **state) {
+    static int signals[] = {SIGSEGV, SIGBUS};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        int status;
+        fflush(stdout);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            signal(signals[i], SIG_DFL); /* and not cmocka's, or a sanitizer's */
+            setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+            _exit(gee_run(NULL, sent_body, &signals[i]));
+        }
+        waitpid(pid, &status, 0);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), signals[i]);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(cleanups_run_latest_first),
     cmocka_unit_test(a_panic_in_a_cleanup_takes_the_place_of_the_first),
@@ -544,6 +572,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(recovery_lets_the_outer_middlewares_go_on),
     cmocka_unit_test(curl_can_tell_that_a_response_was_cut),
     cmocka_unit_test(a_task_that_overruns_its_stack_is_named),
+    cmocka_unit_test(a_fault_that_is_sent_ends_the_process),
 };
 
 T_MAIN(tests)

@@ -24,6 +24,16 @@ static void form(gee_req *req) {
     answer(req, gee_form);
 }
 
+enum { NOTHING = 1024 * 1024 };
+
+static void costs(gee_req *req) {
+    gee_census before, now;
+    gee_census_take(&before);
+    gee_form(req, "a");
+    gee_census_take(&now);
+    gee_string(req, 200, "%lld", (long long)(now.bytes - before.bytes));
+}
+
 /* All of them, in order; then one that may not be there. */
 static void all(gee_req *req, bool (*at)(gee_req *, size_t, const char **, const char **)) {
     char text[256] = "";
@@ -100,6 +110,7 @@ static void reads(gee_req *req) {
 static void routes(gee_group *r) {
     gee_GET(r, "/query", query);
     gee_POST(r, "/form", form);
+    gee_POST(r, "/costs", costs);
     gee_GET(r, "/all", all_query);
     gee_POST(r, "/all", all_form);
     gee_GET(r, "/head/:x", head);
@@ -161,11 +172,24 @@ static void test_form_body(gee_ctx *ctx, t_conn *c, int port) {
     T_STR(t_body(c), "[-][2][-][-][-]"); /* what is in the query is no field of the form */
     T_EQ(t_post(ctx, c, "/form", "text/plain", "a=1"), 200);
     T_STR(t_body(c), "[-][-][-][-][-]");
+    T_EQ(t_post(ctx, c, "/form", "application/x-www-form-urlencoded2", "a=1"), 200);
+    T_STR(t_body(c), "[-][-][-][-][-]");
     T_EQ(t_ask(ctx, c, "POST", "/form", "Content-Length: 0\r\n"), 200);
     T_STR(t_body(c), "[-][-][-][-][-]");
 }
 
 T_SITE(test_form, routes)
+
+/* What is between two & and empty is no pair, and costs nothing. */
+static void test_a_form_of_nothing_body(gee_ctx *ctx, t_conn *c, int port) {
+    static char nothing[NOTHING + 1];
+    (void)port;
+    memset(nothing, '&', NOTHING);
+    T_EQ(t_post(ctx, c, "/costs", "application/x-www-form-urlencoded", nothing), 200);
+    T_CHECK(atol(t_body(c)) < 6 * NOTHING);
+}
+
+T_SITE(test_a_form_of_nothing, routes)
 
 static void test_all_pairs_body(gee_ctx *ctx, t_conn *c, int port) {
     static const char type[] = "application/x-www-form-urlencoded";
@@ -269,10 +293,15 @@ static void test_timeout_body(gee_ctx *ctx, t_conn *c, int port) {
 T_SITE(test_timeout, routes)
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_query),    cmocka_unit_test(test_form),
-    cmocka_unit_test(test_head),     cmocka_unit_test(test_body_limit),
-    cmocka_unit_test(test_big_body), cmocka_unit_test(test_pieces),
-    cmocka_unit_test(test_timeout),  cmocka_unit_test(test_all_pairs),
+    cmocka_unit_test(test_query),
+    cmocka_unit_test(test_form),
+    cmocka_unit_test(test_head),
+    cmocka_unit_test(test_body_limit),
+    cmocka_unit_test(test_big_body),
+    cmocka_unit_test(test_pieces),
+    cmocka_unit_test(test_timeout),
+    cmocka_unit_test(test_all_pairs),
+    cmocka_unit_test(test_a_form_of_nothing),
 };
 
 T_MAIN(tests)

@@ -268,6 +268,67 @@ static void test_slow_reader_body(gee_ctx *ctx, t_conn *c, int port) {
 
 T_SITE_WITH(test_slow_reader, routes, NULL, 8 * 1024)
 
+/* --- two who write --- */
+
+enum { BLOCKS = 64, OF = 1000 };
+
+typedef struct two {
+    gee_req *req;
+    _Atomic int first, second; /* errors; nothing orders them and the client */
+} two;
+
+/* Small pieces, that are gathered: what is parked is the buffer that they are gathered in. */
+static int writes_much(gee_ctx *ctx, void *arg) {
+    two *t = arg;
+    char block[OF];
+    (void)ctx;
+    memset(block, 'a', sizeof(block));
+    for (int i = 0; i < BLOCKS && t->first == 0; i++) {
+        t->first = gee_write(t->req, block, sizeof(block));
+        if (i % 8 == 7 && t->first == 0)
+            t->first = gee_flush(t->req);
+    }
+    return 0;
+}
+
+static int writes_too(gee_ctx *ctx, void *arg) {
+    two *t = arg;
+    char block[OF];
+    gee_sleep(ctx, 5); /* by now the other one waits for the client */
+    memset(block, 'b', sizeof(block));
+    for (int i = 0; i < BLOCKS && t->second == 0; i++)
+        t->second = gee_write(t->req, block, sizeof(block));
+    return 0;
+}
+
+static two both;
+
+static void two_writers(gee_req *req) {
+    both.req = req;
+    both.first = both.second = 0;
+    gee_req_go(req, writes_much, &both);
+    gee_req_go(req, writes_too, &both);
+    gee_req_join(req);
+}
+
+static void two_write_routes(gee_group *r) {
+    gee_GET(r, "/two", two_writers);
+}
+
+/* The second is told; and what the first has written is there, and nothing else. */
+static void test_two_writers_body(gee_ctx *ctx, t_conn *c, int port) {
+    (void)port;
+    T_RC(t_puts(ctx, c, "GET /two HTTP/1.1\r\nHost: t\r\n\r\n"), 0);
+    gee_sleep(ctx, 10);
+    T_EQ(t_response(ctx, c), 200);
+    T_RC(both.second, UV_EBUSY);
+    T_RC(both.first, 0);
+    T_EQ(t_body_size(c), BLOCKS * OF);
+    T_EQ(strspn(t_body(c), "a"), BLOCKS * OF);
+}
+
+T_SITE_WITH(test_two_writers, two_write_routes, NULL, 4 * 1024)
+
 /* --- /debug/tasks --- */
 
 static void naps(gee_ctx *ctx, void *arg) {
@@ -377,7 +438,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_status),    cmocka_unit_test(test_fields),
     cmocka_unit_test(test_injection), cmocka_unit_test(test_once),
     cmocka_unit_test(test_json),      cmocka_unit_test(test_slow_reader),
-    cmocka_unit_test(test_debug),
+    cmocka_unit_test(test_debug),     cmocka_unit_test(test_two_writers),
 };
 
 T_MAIN(tests)

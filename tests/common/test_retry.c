@@ -229,6 +229,35 @@ static void nothing_stays_body(gee_ctx *ctx, void *arg) {
     T_STR(t_census_diff(&before, &after, diff, sizeof(diff)), "");
 }
 
+/* Of every try, the last one too: what it has started under its ctx is told when the try is over,
+ * and not when the call is. */
+static int keeps_its_ctx(gee_ctx *ctx, void *arg) {
+    gee_ctx **kept = arg;
+    *kept = gee_ctx_ref(ctx);
+    return UV_EIO;
+}
+
+static void check_its_end(gee_ctx *of_a_try) {
+    int err = gee_ctx_err(of_a_try);
+    gee_ctx_unref(of_a_try);
+    T_CHECK(err < 0);
+}
+
+static bool again_if_it_has_ended(int rc, void *arg) {
+    gee_ctx **kept = arg;
+    (void)rc;
+    check_its_end(*kept);
+    return true;
+}
+
+static void ends_with_its_try_body(gee_ctx *ctx, void *arg) {
+    const gee_retry_options opt = {.tries = 3, .again = again_if_it_has_ended};
+    gee_ctx *kept = NULL;
+    (void)arg;
+    T_RC(gee_retry(ctx, &opt, keeps_its_ctx, &kept), UV_EIO);
+    check_its_end(kept);
+}
+
 #define SIM(name)                    \
     static void name(void **state) { \
         (void)state;                 \
@@ -243,6 +272,7 @@ SIM(long_pauses)
 SIM(cancelled)
 SIM(deadline)
 SIM(nothing_stays)
+SIM(ends_with_its_try)
 
 static void on_the_real_clock(void **state) {
     (void)state;
@@ -250,11 +280,12 @@ static void on_the_real_clock(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(results),       cmocka_unit_test(again),
-    cmocka_unit_test(each_try),      cmocka_unit_test(pauses),
-    cmocka_unit_test(long_pauses),   cmocka_unit_test(test_replay),
-    cmocka_unit_test(cancelled),     cmocka_unit_test(deadline),
-    cmocka_unit_test(nothing_stays), cmocka_unit_test(on_the_real_clock),
+    cmocka_unit_test(results),           cmocka_unit_test(again),
+    cmocka_unit_test(each_try),          cmocka_unit_test(pauses),
+    cmocka_unit_test(long_pauses),       cmocka_unit_test(test_replay),
+    cmocka_unit_test(cancelled),         cmocka_unit_test(deadline),
+    cmocka_unit_test(nothing_stays),     cmocka_unit_test(ends_with_its_try),
+    cmocka_unit_test(on_the_real_clock),
 };
 
 T_MAIN(tests)

@@ -251,6 +251,33 @@ static void starts_three(gee_req *req) {
     gee_string(req, 200, "over");
 }
 
+/* A ctx that is neither a deadline's nor the client's: it has a value, and ends when its maker
+ * wants. */
+static const char whose;
+
+static void of_ann(gee_req *req) {
+    gee_ctx *before = gee_req_ctx(req), *ctx = gee_ctx_with_value(before, &whose, "ann", NULL);
+    gee_req_set_ctx(req, ctx);
+    gee_next(req);
+    gee_req_set_ctx(req, before);
+    gee_ctx_end(ctx);
+}
+
+static int is_of_ann(gee_ctx *ctx, void *arg) {
+    const char *who = gee_ctx_value(ctx, &whose);
+    (void)arg;
+    saw.same = who && strcmp(who, "ann") == 0;
+    return ends_with(ctx, gee_sleep(ctx, 1000));
+}
+
+static void ends_its_ctx(gee_req *req) {
+    T_RC(gee_req_go(req, is_of_ann, NULL), 0);
+    gee_sleep(gee_req_ctx(req), 10);
+    gee_ctx_cancel(gee_req_ctx(req), UV_EIO);
+    saw.join_rc = gee_req_join(req);
+    gee_string(req, 200, "over");
+}
+
 static void starts_and_panics(gee_req *req) {
     starts_three(req);
     gee_panic("in the handler");
@@ -299,6 +326,9 @@ static void ends(gee_group *r) {
     gee_group *limited = gee_group_new(r, "/limited");
     gee_use(limited, deadline, NULL);
     gee_GET(limited, "/joins", starts_three_and_joins);
+    gee_group *ann = gee_group_new(r, "/ann");
+    gee_use(ann, of_ann, NULL);
+    gee_GET(ann, "/ends", ends_its_ctx);
 }
 
 static void test_deadline_body(gee_ctx *ctx, t_conn *c, int port) {
@@ -312,6 +342,16 @@ static void test_deadline_body(gee_ctx *ctx, t_conn *c, int port) {
     T_RC(saw.join_rc, UV_ETIMEDOUT);
     T_RC(saw.go_rc, UV_ETIMEDOUT);
     T_EQ(saw.started, 3);
+}
+
+static void test_ctx_of_a_middleware_body(gee_ctx *ctx, t_conn *c, int port) {
+    uint64_t start = gee_now_ms();
+    (void)port;
+    T_EQ(t_get(ctx, c, "/ann/ends"), 200);
+    T_EQ(saw.same, 1);
+    T_EQ(saw.at_ms - start, 10);
+    T_RC(saw.join_rc, UV_ECANCELED);
+    T_RC(saw.cause, UV_EIO);
 }
 
 /* A dump shall not blame the handler that waits for those who listen. */
@@ -378,6 +418,7 @@ static void test_return_body(gee_ctx *ctx, t_conn *c, int port) {
 }
 
 T_SITE(test_deadline, ends)
+T_SITE(test_ctx_of_a_middleware, ends)
 T_SITE(test_client_leaves, ends)
 T_SITE(test_return, ends)
 
@@ -693,6 +734,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_join),
     cmocka_unit_test(test_failures),
     cmocka_unit_test(test_deadline),
+    cmocka_unit_test(test_ctx_of_a_middleware),
     cmocka_unit_test(test_client_leaves),
     cmocka_unit_test(test_return),
     cmocka_unit_test(test_deaf),

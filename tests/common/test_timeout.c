@@ -365,10 +365,10 @@ static void test_stream_goes_on_body(gee_ctx *ctx, t_conn *c, int port) {
     T_RC(saw.rc, 0);
     T_EQ(saw.write_rc, false);
     const char *at = t_text(c);
-    int n = 0;
+    int ticks = 0;
     while ((at = strstr(at, "tick")) != NULL)
-        at++, n++;
-    T_EQ(n, 13);
+        at++, ticks++;
+    T_EQ(ticks, 13);
 }
 
 static void test_own_answer_body(gee_ctx *ctx, t_conn *c, int port) {

@@ -30,6 +30,9 @@ enum fuzz_ending {
 
 /* Runs it in a runtime of its own. NULL, or what did not hold, in a static buffer. */
 const char *fuzz_one(const uint8_t *data, size_t n);
+/* Parses it whole and cut, by CUT; 0: byte by byte. With an odd PAUSE it may have more header
+ * fields. NULL, or what did not hold. */
+const char *fuzz_ways(const uint8_t *data, size_t n);
 
 /* Routes of every kind. */
 void fuzz_routes(gee_group *root);

@@ -9,6 +9,7 @@
 #define FORM                       "Content-Type: application/x-www-form-urlencoded\r\n"
 #define JSON                       "Content-Type: application/json\r\n"
 #define PARTS                      "Content-Type: multipart/form-data; boundary=b\r\n"
+#define MANY                       "A:\r\nB:1\r\nC: \r\nD:\r\nE:\r\nF:\r\nG:\r\nH:\r\nI:\r\nJ:\r\n"
 #define CHUNKED                    "Transfer-Encoding: chunked\r\n"
 
 static const char *const more[] = {
@@ -37,6 +38,11 @@ static const char *const more[] = {
     GET("/real/client", "X-Real-IP: fe80::1\r\n")
         GET("/real/client", "X-Real-IP: 1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\n"),
     GET("/broken", "") GET("/hello/x", ""),
+    GET("/many", MANY MANY MANY) GET("/many", MANY MANY MANY MANY),
+    GET("/timed/deaf", "") GET("/hello/x", ""),
+    POST("/timed/deaf", "Content-Length: 2\r\n", "ab") GET("/timed/events", ""),
+    POST("/timed/echo", "Content-Length: 5\r\n", "abcd"),
+    POST("/timed/pass", CHUNKED, "4\r\nabcd\r\n3\r\nefg\r\n0\r\n\r\n") GET("/timed/large", ""),
     GET("/torn", "") GET("/hello/x", ""),
     "GET /torn HTTP/1.0\r\n\r\n",
     GET("/away?to=%2Fx%20y", "") GET("/later/x", "") GET("/empty", ""),

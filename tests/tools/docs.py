@@ -1,6 +1,7 @@
 """What the documents say of the tree, held against the tree.
 
-Links lead somewhere; a make target, a GEE_ variable and a test that are named exist; a workflow runs commands of the README; and a source
+Links lead somewhere; a make target, a GEE_ variable and a test that are named exist; a script that one
+is to call can be called; a workflow runs commands of the README; and a source
 line that is quoted ("parked (sleep) at x.c:17", "created at
 y.c:150") still is one where a task is parked, or is created.
 """
@@ -76,6 +77,15 @@ def workflows(readme, makefiles):
                 yield f"{path.relative_to(ROOT)}: {why}"
 
 
+def scripts(text):
+    """A script that one is told to call by its path can be called by it."""
+    for name in set(re.findall(r"(?:^\$ |`)([\w/-]+/[\w.-]+\.sh)\b", text, re.M)):
+        if not (ROOT / name).exists():
+            yield f"{name} is not there"
+        elif not (ROOT / name).stat().st_mode & 0o111:
+            yield f"{name} is not executable"
+
+
 def variables(text, sources):
     for name in set(re.findall(r"\bGEE_[A-Z_]+\b", text)):
         if name not in sources:
@@ -106,7 +116,7 @@ def main():
     failed = 0
     for doc in DOCS:
         text = doc.read_text()
-        bad = [*links(doc, text), *quoted_lines(text), *targets(text, makefiles),
+        bad = [*links(doc, text), *quoted_lines(text), *targets(text, makefiles), *scripts(text),
                *variables(text, sources), *named_tests(doc, text, tests)]
         for line in sorted(set(bad)):
             print(f"{doc.relative_to(ROOT)}: {line}")

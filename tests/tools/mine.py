@@ -100,7 +100,7 @@ def stem(case):
 
 # --- what a test said ---
 
-NOT_WORDS = re.compile(r"gee: |  task |figures: |census: |\s*$|   +")
+NOT_WORDS = re.compile(r"gee: |  (?:task|at|traceback of) |figures: |census: |\s*$|   +")
 
 
 def message(case, out, test=r"\w+"):
@@ -144,7 +144,7 @@ def judge(case, number, code, out):
 
 
 def tail(out, n=15):
-    return out.rstrip().splitlines()[-n:]
+    return [l for l in out.rstrip().splitlines() if not l.startswith("figures: ")][-n:]
 
 
 def unasked(case):

@@ -40,8 +40,6 @@ TSAN = "exitcode=66 halt_on_error=0 second_deadlock_stack=1"
 ASAN = "detect_stack_use_after_return=0 fast_unwind_on_malloc=0"
 # Each program is linked by itself in the flavour release; under Valgrind a small one is read sooner.
 IN_ONE = ("clang", "debug", "asan", "tsan")
-# It counts samples of CPU time, and under Valgrind signals come when Valgrind has time for them.
-NOT_UNDER = {"valgrind": ("test_prof_cpu",)}
 BUILD, SIDES = ("build",), ("broken", "fixed")
 TOOK = {}  # program: seconds, in the latest flavour
 
@@ -92,11 +90,8 @@ def unit(sheet, flavour):
     if not make(sheet, flavour, *map(str, wanted := programs_of(flavour))):
         sheet.line(f"common, {flavour}", 0, 1, time.monotonic() - start, "it does not build")
         return
-    programs = [p for p in wanted if p.stem not in NOT_UNDER.get(flavour, ())]
-    for name in NOT_UNDER.get(flavour, ()):
-        sheet.skip(f"{name}, {flavour}", "it counts samples, and here they come late")
     # What took long in the flavour before goes first, so that nothing is waited for at the end.
-    programs.sort(key=lambda p: -TOOK.get(p.stem, 0))
+    programs = sorted(wanted, key=lambda p: -TOOK.get(p.stem, 0))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() + 1) as pool:
         results = list(pool.map(lambda p: one_program(sheet, p, flavour, seconds), programs))
     TOOK.update({p.stem: r[3] for p, r in zip(programs, results)})

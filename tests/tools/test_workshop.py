@@ -112,11 +112,39 @@ CHEATS = [
     ("static-fd", "serves nothing",
      [("== '/';\n    f->file.fd = open_and_stat(f);", "== '/';\n    f->file.fd = UV_ENOENT;")],
      mine.NOT_YET, "404"),
+    ("missing-cancel", "ends its tries with the call",
+     [("static int try_once(", "static void drop(void *own) {\n    gee_ctx_unref(own);\n}\n\n"
+       "static int try_once("), ("push(&over, end_try,", "push(&over, drop,"),
+      ("    for (int failed", "    gee_ctx *all = gee_ctx_with_cancel(ctx);\n    gee_cleanup over;\n"
+       "    gee_cleanup_push(&over, end_try, all);\n    for (int failed"),
+      ("try_once(ctx,", "try_once(all,"), ("            return rc;\n", "            break;\n"),
+      ("break;\n    }\n}", "break;\n    }\n    gee_cleanup_pop(&over, true);\n    return rc;\n}")],
+     mine.NOT_YET, "ends_with_its_try"),
     ("missing-cancel", "asks all the time",
      [("gee_sleep_at(ctx, pause_ms, site) < 0)\n            return rc;",
        "gee_ctx_err(ctx) < 0)\n            return rc;\n        for (; pause_ms > 0; pause_ms--)\n"
        "            if (gee_sleep_at(ctx, 1, site) < 0)\n                return rc;")],
      mine.SLOWER, "turns"),
+    ("no-deadline", "is not left by a panic",
+     [("    gee_cleanup_push(&t.cleanup, leave, &t);\n", ""),
+      ("    gee_cleanup_pop(&t.cleanup, true);\n", "    leave(&t);\n")], mine.NOT_YET, "left over"),
+    ("late-write", "has a way to the client",
+     [("    grave->gone = UV_ETIMEDOUT;\n", "    grave->gone = UV_ETIMEDOUT;\n"
+       "    grave->io = x->conn->io;\n")], mine.NOT_YET, "reaches_its_client"),
+    ("late-write", "only closes the connection", [
+        ("x->head_sent = x->ended = x->on_wire = true; /*", "/*"),
+        ("grave->closing = grave->serving", "grave->serving"),
+        ("    grave->gone = UV_ETIMEDOUT;\n", "")], mine.BROKEN, "Segmentation fault"),
+    ("keepalive-timer", "a head has what is left of the idle time",
+     [("        gee_conn_deadline(c, GEE_IDLE, limits->idle_ms);\n    else if (c->deadline != GEE_HEAD)",
+       "        gee_conn_deadline(c, GEE_HEAD, limits->idle_ms);\n    else if (c->deadline != GEE_HEAD ||\n"
+       "             c->deadline_ns > gee_clock_in_ms(limits->head_ms))")],
+     mine.NO_WORK, "a_next_head_that_is_whole_in_time"),
+    ("child-not-inherit", "copies the deadline",
+     [("    s->ctx = gee_ctx_with_cancel(req->ctx);\n", "    uint64_t due;\n"
+       "    s->ctx = gee_ctx_deadline(req->ctx, &due) ? gee_ctx_with_deadline(req->x.ctx, due)\n"
+       "                                              : gee_ctx_with_cancel(req->x.ctx);\n")],
+     mine.NOT_YET, "test_ctx_of_a_middleware"),
     ("handler-spawns-forever", "keeps each request for a while",
      [("    gee_ctx_end(w->end);\n    gee_waitgroup", "    gee_sleep(NULL, 40);\n"
        "    gee_ctx_end(w->end);\n    gee_waitgroup")], mine.SLOWER, "virtual time"),
@@ -149,7 +177,10 @@ def cheats(check, tree):
             text = text.replace(old, new)
         tree.put(case, text)
         v = mine.check(tree.args, [case])[0]
-        check(f"{name}: {what}", v.kind == kind and words in v.words, (v.kind, v.words, v.detail))
+        said = "\n".join([v.words, *v.detail])
+        check(f"{name}: {what}", v.kind == kind and words in v.words, (v.kind, said))
+        check(f"{name}: {what}: no more is said than that",
+              not re.search(r"traceback of|^figures: ", said, re.M), said)
 
 
 def odd(check, tree):

@@ -103,12 +103,14 @@ class Picture:
             yield text(x, bottom + 16, f"{ms} ms", 11, "middle", FAINT)
 
     def legend(self):
+        waits = {w["name"] for task in self.tasks
+                 for _, _, w in self.trace.spans.get(("wait", hex(task)), [])}
+        known = [(WAITS[name], EDGE, f"waits: {name}", 18) for name in WAITS if name in waits]
         x, y = LEFT, 20
-        for fill, stroke, name, w in ((INK, "none", "runs", 3), ("#d3e0f2", EDGE, "waits", 18),
-                                      (LIFE, EDGE, "lives", 18)):
+        for fill, stroke, name, w in ((INK, "none", "runs", 3), *known, (LIFE, EDGE, "lives", 18)):
             yield rect(x, y, w, 12, fill, stroke)
             yield text(x + w + 6, y + 10, name, 11, fill=FAINT)
-            x += w + 52
+            x += w + 20 + 5.6 * len(name)
         yield (f'<path d="M {x} {y + 6} H {x + 20}" stroke="{WAKE}" stroke-width="1.5" '
                'marker-end="url(#wakes)"/>')
         yield text(x + 30, y + 10, "makes runnable: starts or wakes", 11, fill=FAINT)

@@ -82,12 +82,13 @@ int gee_body_status(int err);
 
 /* --- the chain --- */
 
-/* Runs the rest of the chain and returns when it has ended. */
+/* Runs the rest of the chain and returns when it has ended. Once: a second call by the same link
+ * does nothing, also where a link further in did not go on and what is behind it has not run. */
 void gee_next(gee_req *req);
 /* Nothing further down the chain will run. What runs now goes on to its end. */
 void gee_abort(gee_req *req);
 bool gee_aborted(const gee_req *req);
-/* The arg with which the running handler was registered. */
+/* The arg with which the running handler was registered; behind its gee_next it is the same. */
 void *gee_arg(const gee_req *req);
 
 /* --- keys: values that one handler leaves for another --- */
@@ -152,6 +153,8 @@ void gee_req_release(gee_req *copy);
 /*
  * A response is sent once. Each of these is 0, UV_EALREADY: its head has been
  * sent, UV_EINVAL: a header's name or value is not one, or an error of the connection.
+ * While a task of the request is parked in a write, another one gets UV_EBUSY, and nothing of
+ * what it writes is sent: a response has one writer at a time.
  */
 void gee_status(gee_req *req, int status); /* of what follows; 200 otherwise */
 int gee_status_of(const gee_req *req);

@@ -8,7 +8,7 @@
 
 typedef struct gee_config {
     int workers;       /* threads; 0: $GEE_WORKERS, else 1. Simulation has one. At most 64. */
-    size_t stack_kib;  /* of a task; 0: $GEE_STACK_KIB, else 256 */
+    size_t stack_kib;  /* of a task, 16 to 1048576; 0: $GEE_STACK_KIB, else 256 */
     uint64_t grace_ms; /* for the other tasks to end after main did; 0: 5,000 */
 
     /*

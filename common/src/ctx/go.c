@@ -123,10 +123,22 @@ static int run_main(gee_runtime *rt, gee_task_fn fn, void *arg) {
     return rc;
 }
 
+/* As of the variable. Below, no task gets to its first line; above, a size is not a size any more.
+ */
+static int check_stack(const gee_config *cfg) {
+    if (cfg->stack_kib == 0 || (cfg->stack_kib >= 16 && cfg->stack_kib <= 1024 * 1024))
+        return 0;
+    fprintf(stderr, "gee: a stack of %zu KiB: 16 to 1048576 are possible\n", cfg->stack_kib);
+    return UV_EINVAL;
+}
+
 int gee_run(const gee_config *cfg, gee_task_fn fn, void *arg) {
     gee_runtime rt = {0};
     int workers;
-    int rc = settings(&rt, cfg ? cfg : &(gee_config){0}, &workers);
+    cfg = cfg ? cfg : &(gee_config){0};
+    int rc = check_stack(cfg);
+    if (rc == 0)
+        rc = settings(&rt, cfg, &workers);
     if (rc == 0)
         rc = gee_runtime_init(&rt, workers);
     if (rc < 0)

@@ -1,6 +1,7 @@
 /*
  * What a complete request head must be, beyond what a parser can say of its bytes:
- * the target's form, one valid Host, and a body framed in exactly one way.
+ * the target's form, one valid Host, and a body framed in exactly one way. Also whether the
+ * connection goes on behind it.
  *
  * Whatever two readers could understand in two ways is refused, and the connection
  * with it (RFC 9112, 6.3 and 11.2). So Transfer-Encoding is "chunked" or nothing,
@@ -143,12 +144,32 @@ static int check_codings(const char *s) {
     }
 }
 
+enum { CLOSE = 1, KEEP_ALIVE = 2 };
+
+/* Which of these are in a list; what stands between commas and white space is one of it. */
+static unsigned connection_options(const char *s) {
+    unsigned options = 0;
+    while (*s) {
+        size_t n = strcspn(s, ", \t");
+        options |= GEE_IS_TOKEN(s, n, "close") ? CLOSE : 0;
+        options |= GEE_IS_TOKEN(s, n, "keep-alive") ? KEEP_ALIVE : 0;
+        s += n + strspn(s + n, ", \t");
+    }
+    return options;
+}
+
+/* RFC 9112, 9.3. */
+static bool is_kept_alive(const gee_exchange *x, unsigned options) {
+    return !(options & CLOSE) && (x->minor > 0 || options & KEEP_ALIVE);
+}
+
 static bool is_number(const gee_field *f) {
     return f->value_len > 0 && strspn(f->value, "0123456789") == f->value_len;
 }
 
 int gee_head_check(gee_exchange *x) {
     gee_field *host = NULL, *coding = NULL, *length = NULL;
+    unsigned options = 0;
     int status = 0;
     for (size_t i = 0; i < x->fields.n; i++) {
         gee_field *f = &x->fields.at[i], **one = NULL;
@@ -159,6 +180,8 @@ int gee_head_check(gee_exchange *x) {
             one = &coding;
         else if (IS(f, "content-length"))
             one = &length;
+        else if (IS(f, "connection"))
+            options |= connection_options(f->value);
         else if (IS(f, "expect") && x->minor > 0) {
             /* RFC 9110, 10.1.1 */
             x->expect_continue = strcasecmp(f->value, "100-continue") == 0;
@@ -179,5 +202,6 @@ int gee_head_check(gee_exchange *x) {
     if (rc == 0 && coding)
         rc = check_codings(coding->value);
     x->chunked = coding != NULL; /* or it is refused */
+    x->keep_alive = is_kept_alive(x, options);
     return rc ? rc : status;
 }

@@ -273,7 +273,7 @@ size_t gee_wire_target_line(const char *s, size_t n, size_t *target);
 size_t gee_wire_field_line(const char *s, size_t n, size_t *name);
 
 /* head.c */
-/* 0, or the status with which this head is refused. Sets expect_continue and chunked. */
+/* 0, or the status with which this head is refused. Sets expect_continue, chunked, keep_alive. */
 int gee_head_check(gee_exchange *x);
 
 /* fields.c */
@@ -384,9 +384,10 @@ typedef struct gee_takeover {
 } gee_takeover;
 
 /*
- * Takes the connection from x, whose task is parked or runnable, and answers its client. On
- * x's worker, outside tasks. False: nobody could be answered, since some of the response is on
- * its way, or there is no memory: the connection is cut; or it was closed already.
+ * Takes the connection from x, whose task is parked or runnable, and answers its client. x goes
+ * on, on a connection that is closed; what its task still writes is refused, as gee/timeout.h
+ * says. On x's worker, outside tasks. False: nobody could be answered, since some of the
+ * response is on its way, or there is no memory: the connection is cut; or it was closed already.
  */
 bool gee_exchange_take_over(gee_exchange *x, const gee_takeover *t);
 

@@ -62,6 +62,12 @@ static int on_message_begin(llhttp_t *p) {
     return gee_exchange_begin(conn_of(p)) ? 0 : -1;
 }
 
+/* A HEAD is one also where the rest of its head is refused: its answer has no body. */
+static int on_method_complete(llhttp_t *p) {
+    conn_of(p)->x->method = llhttp_method_name((llhttp_method_t)p->method);
+    return 0;
+}
+
 static int on_url(llhttp_t *p, const char *at, size_t n) {
     gee_exchange *x = conn_of(p)->x;
     x->target = append(x, x->target, x->target_len, at, n);
@@ -97,7 +103,6 @@ static int on_header_value(llhttp_t *p, const char *at, size_t n) {
 static int on_headers_complete(llhttp_t *p) {
     gee_conn *c = conn_of(p);
     gee_exchange *x = c->x;
-    x->method = llhttp_method_name((llhttp_method_t)p->method);
     x->minor = p->http_minor > 0; /* RFC 9110, 2.5: HTTP/1.2 is served as HTTP/1.1 */
     if (p->method > HTTP_UNLINK)
         return reject(x, 501); /* one of other protocols, or only known to a newer llhttp */
@@ -107,7 +112,6 @@ static int on_headers_complete(llhttp_t *p) {
         status = 413;
     if (status != 0)
         return reject(x, status);
-    x->keep_alive = llhttp_should_keep_alive(p) != 0;
     if (!gee_exchange_has_head(x))
         return reject(x, 503);
     p->upgrade = 0; /* RFC 9110, 7.8: one that nobody offers is an ordinary request */
@@ -135,6 +139,7 @@ static int on_message_complete(llhttp_t *p) {
 
 static const llhttp_settings_t settings = {
     .on_message_begin = on_message_begin,
+    .on_method_complete = on_method_complete,
     .on_url = on_url,
     .on_header_field = on_header_field,
     .on_header_value = on_header_value,

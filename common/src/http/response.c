@@ -51,7 +51,8 @@ static char *put_date(char *at) {
 }
 
 static char *put_fields(char *at, const gee_fields *fields) {
-    for (const gee_field *f = fields->at; f < fields->at + fields->n; f++) {
+    const gee_field *f = fields->at;
+    for (size_t n = fields->n; n > 0; n--, f++) {
         at = put(at, f->name, f->name_len);
         at = PUT(at, ": ");
         at = put(at, f->value, f->value_len);
@@ -199,6 +200,8 @@ static int check_open(gee_exchange *x) {
         return c->gone ? c->gone : UV_EPIPE;
     if (x->ended || x->broken)
         return UV_EALREADY;
+    if (c->writing)
+        return UV_EBUSY; /* two tasks may not write one response: the other's bytes are in use */
     return x->head_sent ? 0 : begin_stream(x);
 }
 
@@ -279,6 +282,8 @@ int gee_exchange_respond(gee_ctx *ctx, gee_exchange *x, const void *body, size_t
     gee_worker_check(x->conn->worker, "a request");
     if (x->head_sent)
         return UV_EALREADY;
+    if (x->conn->writing)
+        return UV_EBUSY;
     x->announced = false; /* it was about another body */
     int rc = gee_filter_begin(x, n) ? respond_filtered(ctx, x, body, n, site)
                                     : respond_plain(ctx, x, body, n, site);

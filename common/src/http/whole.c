@@ -1,7 +1,7 @@
 /*
- * A head that came whole, in one read, and says nothing of a body and nothing of its connection
- * but "keep-alive" or "close". Most are like that. Such a head is looked at once and copied once;
- * its fields are pieces of the copy, and no parser is set up.
+ * A head that came whole, in one read, and says nothing of a body. Most are like that. Such a
+ * head is looked at once and copied once; its fields are pieces of the copy, and no parser is set
+ * up.
  *
  * Whatever is different in any way is left to the scanner and llhttp, from its first byte on. Only
  * they refuse: what is refused, and with which status, is theirs to say. test_split.c
@@ -22,7 +22,6 @@ typedef struct head {
     size_t n; /* bytes, with the empty line */
     const char *method;
     size_t target, target_len;
-    bool keep_alive;
     size_t nfields;
     piece fields[FIELDS];
 } head;
@@ -47,25 +46,8 @@ static size_t take_method(head *h, const char *data, size_t n) {
 
 #define IS(s, len, literal) GEE_IS_TOKEN(s, len, literal)
 
-/* What a parser does not look into. */
-static bool is_plain(head *h, const char *name, size_t name_len, const char *value, size_t n) {
-    switch (name_len) {
-    case 7:
-        return !IS(name, name_len, "upgrade");
-    case 10:
-        if (!IS(name, name_len, "connection"))
-            return true;
-        h->keep_alive &= IS(value, n, "keep-alive");
-        return IS(value, n, "keep-alive") || IS(value, n, "close");
-    case 14:
-        return !IS(name, name_len, "content-length");
-    case 16:
-        return !IS(name, name_len, "proxy-connection");
-    case 17:
-        return !IS(name, name_len, "transfer-encoding");
-    default:
-        return true;
-    }
+static bool is_of_a_body(const char *name, size_t len) {
+    return IS(name, len, "content-length") || IS(name, len, "transfer-encoding");
 }
 
 /* The line of a field, without its end. */
@@ -73,7 +55,7 @@ static bool take_field(head *h, const char *data, size_t at, size_t name_len, si
     size_t value = at + name_len + 1;
     while (value < end && (data[value] == ' ' || data[value] == '\t'))
         value++;
-    if (h->nfields == FIELDS || !is_plain(h, data + at, name_len, data + value, end - value))
+    if (h->nfields == FIELDS || is_of_a_body(data + at, name_len))
         return false;
     h->fields[h->nfields++] =
         (piece){(uint16_t)at, (uint16_t)name_len, (uint16_t)value, (uint16_t)(end - value)};
@@ -84,7 +66,6 @@ static bool take_head(head *h, const char *data, size_t n, const gee_limits *lim
     size_t max = limits->head_bytes < BYTES ? limits->head_bytes : BYTES, name_len;
     if (n > max)
         n = max;
-    h->keep_alive = true;
     h->nfields = 0;
     h->target = h->n = take_method(h, data, n);
     if (h->n == 0)
@@ -115,7 +96,6 @@ static bool fill_in(gee_exchange *x, const char *data, const head *h) {
     memcpy(copy, data, h->n);
     x->method = h->method;
     x->minor = 1;
-    x->keep_alive = h->keep_alive;
     x->target = ended(copy + h->target, h->target_len);
     x->target_len = h->target_len;
     x->fields = (gee_fields){f, h->nfields, h->nfields};

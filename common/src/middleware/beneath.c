@@ -47,10 +47,23 @@ static int open_by_steps(int dir, const char *path) {
     return at;
 }
 
-static int open_in_one(int dir, const char *path, uint64_t resolve) {
-    struct open_how how = {.flags = HOW, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+static int open_in_one(int dir, const char *path, uint64_t flags, uint64_t resolve) {
+    struct open_how how = {.flags = flags, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     how.resolve |= resolve;
     return result((int)syscall(SYS_openat2, dir, path, &how, sizeof(how)));
+}
+
+/*
+ * The call is not there, or a sandbox refuses it. EPERM may also be of one file alone: so answers
+ * who watches what is opened (fanotify(7)), and is never asked where nothing is opened.
+ */
+static bool is_no_call(int err, int dir, uint64_t resolve) {
+    if (err != UV_EPERM)
+        return err == UV_ENOSYS;
+    int fd = open_in_one(dir, ".", O_PATH | O_CLOEXEC, resolve);
+    if (fd >= 0)
+        close(fd);
+    return fd == UV_EPERM;
 }
 
 int gee_open_beneath(int dir, const char *path) {
@@ -61,9 +74,9 @@ int gee_open_beneath(int dir, const char *path) {
     if (atomic_load_explicit(&cannot, memory_order_relaxed))
         return open_by_steps(dir, path);
     do
-        fd = open_in_one(dir, path, 0);
+        fd = open_in_one(dir, path, HOW, 0);
     while (fd == UV_EINTR || (fd == UV_EAGAIN && --tries > 0)); /* a rename meanwhile */
-    if (fd != UV_ENOSYS && fd != UV_EPERM)
+    if (!is_no_call(fd, dir, 0))
         return fd;
     atomic_store_explicit(&cannot, true, memory_order_relaxed);
     return open_by_steps(dir, path);
@@ -102,8 +115,9 @@ int gee_open_cached(int dir, const char *path) {
     static atomic_bool cannot;
     if (atomic_load_explicit(&cannot, memory_order_relaxed))
         return UV_EAGAIN;
-    int fd = open_in_one(dir, path, RESOLVE_CACHED | RESOLVE_NO_XDEV);
-    if (fd == UV_ENOSYS || fd == UV_EPERM || fd == UV_EINVAL)
+    const uint64_t at_once = RESOLVE_CACHED | RESOLVE_NO_XDEV;
+    int fd = open_in_one(dir, path, HOW, at_once);
+    if (fd == UV_EINVAL || is_no_call(fd, dir, at_once))
         atomic_store_explicit(&cannot, true, memory_order_relaxed);
     else if (fd != UV_EXDEV && fd != UV_EINTR)
         return fd;

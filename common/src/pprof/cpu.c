@@ -309,9 +309,10 @@ int gee_cpu_start(int hz) {
         return rc;
     rc = begin(hz);
     if (rc < 0) {
-        put_away();
+        end_timers();
         gee_cpu_free(cpu.profile);
-        cpu.profile = NULL;
+        cpu.profile = NULL; /* behind put_away() it may be somebody else's */
+        put_away();
     }
     return rc;
 }

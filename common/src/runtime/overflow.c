@@ -71,8 +71,11 @@ static void on_fault(int signum, siginfo_t *info, void *context) {
     (void)context;
     if (t && gee_stack_is_guard(&t->stack, info->si_addr))
         report(t);
-    /* The instruction is tried again, and faults again, for whoever was there before. */
+    /* The instruction is tried again, and faults again, for whoever was there before; but a signal
+     * that somebody has sent is of none, and is sent again. */
     sigaction(signum, signum == SIGBUS ? &before_bus : &before_segv, NULL);
+    if (info->si_code <= 0)
+        raise(signum);
 }
 
 void gee_overflow_watch(void) {

@@ -61,16 +61,20 @@ uint64_t gee_random_number(void) {
 }
 
 static int init_sems(gee_runtime *rt) {
-    int rc = uv_sem_init(&rt->out, 0);
-    if (rc < 0)
-        return rc;
-    if ((rc = uv_sem_init(&rt->may_close, 0)) < 0)
-        uv_sem_destroy(&rt->out);
-    return rc;
+    uv_sem_t *sems[] = {&rt->through, &rt->may_settle, &rt->may_close};
+    for (size_t i = 0; i < sizeof(sems) / sizeof(*sems); i++) {
+        int rc = uv_sem_init(sems[i], 0);
+        while (rc < 0 && i > 0)
+            uv_sem_destroy(sems[--i]);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
 }
 
 static void destroy_sems(gee_runtime *rt) {
-    uv_sem_destroy(&rt->out);
+    uv_sem_destroy(&rt->through);
+    uv_sem_destroy(&rt->may_settle);
     uv_sem_destroy(&rt->may_close);
 }
 
@@ -109,7 +113,10 @@ static void thread_main(void *arg) {
     pthread_setname_np(pthread_self(), name);
     gee_worker_enter(w);
     gee_worker_loop(w);
-    uv_sem_post(&w->rt->out);
+    uv_sem_post(&w->rt->through);
+    uv_sem_wait(&w->rt->may_settle);
+    gee_worker_settle(w);
+    uv_sem_post(&w->rt->through);
     uv_sem_wait(&w->rt->may_close);
     gee_worker_close(w);
     gee_worker_leave();
@@ -143,34 +150,48 @@ void gee_worker_print_tasks(gee_worker *w, const char *title) {
         print_task(gee_container(it, gee_task, all), w->now_ns);
 }
 
+static void wait_for_others(gee_runtime *rt) {
+    for (int i = 1; i < rt->nworkers; i++)
+        uv_sem_wait(&rt->through);
+}
+
+static void let_others(gee_runtime *rt, uv_sem_t *go_on) {
+    for (int i = 1; i < rt->nworkers; i++)
+        uv_sem_post(go_on);
+}
+
 /*
- * Each worker drops what it has left, and closes its loop, on its own thread. None does so
- * before all have left their loops, for until then any of them may ring another's bell.
+ * Each worker settles, and then drops what it has left and closes its loop, on its own thread. None
+ * settles before all have left their loops, for until then tasks run, and ask; and none closes
+ * before all have settled, for until then any of them may ring another's bell.
  */
-static void stop_threads(gee_runtime *rt) {
+static void stop_workers(gee_runtime *rt) {
     atomic_store(&rt->stop, true);
     for (int i = 1; i < rt->nworkers; i++)
         uv_async_send(&rt->workers[i].bell);
-    for (int i = 1; i < rt->nworkers; i++)
-        uv_sem_wait(&rt->out);
-    for (int i = 1; i < rt->nworkers; i++)
-        uv_sem_post(&rt->may_close);
+    wait_for_others(rt);
+    let_others(rt, &rt->may_settle);
+    gee_worker_settle(&rt->workers[0]);
+    wait_for_others(rt);
+    let_others(rt, &rt->may_close);
     for (int i = 1; i < rt->nworkers; i++)
         uv_thread_join(&rt->workers[i].thread);
+    gee_worker_close(&rt->workers[0]);
 }
 
 int gee_runtime_close(gee_runtime *rt) {
-    stop_threads(rt);
-    gee_worker_close(&rt->workers[0]);
+    stop_workers(rt);
     bool left = false, busy = false;
     for (int i = 0; i < rt->nworkers; i++) {
         left |= rt->workers[i].left_over;
         busy |= rt->workers[i].loop_busy;
         gee_origins_free(&rt->workers[i].origins); /* paths went through those of others */
     }
+    gee_worker_leave(); /* first: a signal's handler looks at the worker of its thread */
+    gee_tsan_ignore_begin();
     if (!busy) /* a loop that still has handles stays where they point to */
         free(rt->workers);
-    gee_worker_leave();
+    gee_tsan_ignore_end();
     gee_overflow_unwatch();
     destroy_sems(rt);
     gee_race_acquire(rt);

@@ -254,9 +254,8 @@ static void switch_in(gee_worker *w, gee_task *t) {
     (void)w;
 }
 
-static void forget(gee_task *t) {
-    gee_worker *w = t->worker;
-    gee_stack stack = t->stack;
+/* Its worker knows it no more. */
+static void leave(gee_task *t) {
 #ifdef GEE_TSAN
     if (t->fiber)
         __tsan_destroy_fiber(t->fiber);
@@ -264,26 +263,33 @@ static void forget(gee_task *t) {
     gee_list_del(&t->all);
     gee_list_del(&t->kin);
     t->origin->finished++;
+    gee_count(GEE_COUNT_TASKS, -1);
+    t->worker->ntasks--;
+}
+
+static void forget(gee_task *t) {
+    gee_worker *w = t->worker;
+    gee_stack stack = t->stack;
+    leave(t);
     if (!t->on_stack)
         gee_pool_put(GEE_POOL_TASKS, t);
     if (stack.base)
         gee_stack_put(&w->stacks, &stack);
-    gee_count(GEE_COUNT_TASKS, -1);
-    w->ntasks--;
 }
 
-/* Nothing stops a thread of the pool that works for the task, with what is on its stack. */
+/* A thread of the pool works for it, or will, and nothing stops that. */
 static bool is_on_thread(const gee_task *t) {
     return t->state == GEE_TASK_WAITING && t->reason == GEE_WAIT_BLOCKING && !t->worker->rt->sim;
 }
 
 void gee_task_abandon(gee_task *t) {
     gee_list_del(&t->link);
-    if (is_on_thread(t)) {
-        gee_park_claim(t->park, 0); /* when it is done there is nobody to wake */
-        t->stack.base = NULL;       /* it stays mapped */
+    if (!is_on_thread(t)) {
+        forget(t);
+        return;
     }
-    forget(t);
+    gee_park_claim(t->park, 0); /* when it is done there is nobody to wake */
+    leave(t); /* its stack stays mapped, and it stays: that thread looks at both */
 }
 
 void gee_task_run(gee_worker *w, gee_task *t) {

@@ -53,7 +53,7 @@ void gee_post(gee_worker *w, gee_work *work) {
         uv_async_send(&w->bell);
 }
 
-static void read_inbox(gee_worker *w) {
+void gee_worker_read_inbox(gee_worker *w) {
     gee_work *stack = atomic_exchange_explicit(&w->inbox, NULL, memory_order_acquire);
     gee_work *queue = NULL;
     gee_vg_after(w);
@@ -73,7 +73,7 @@ static void read_inbox(gee_worker *w) {
 static void on_bell(uv_async_t *bell) {
     gee_worker *w = gee_container(bell, gee_worker, bell);
     gee_worker_awake(w);
-    read_inbox(w);
+    gee_worker_read_inbox(w);
 }
 
 void gee_defer(gee_work *work) {
@@ -177,6 +177,7 @@ int gee_worker_loop(gee_worker *w) {
         rc = w->rt->driver->poll(w);
     }
     w->slices = 0; /* nothing runs any more */
+    gee_worker_let_go(w);
     return rc;
 }
 
@@ -200,7 +201,13 @@ void gee_worker_leave(void) {
     gee_vg_stack_of_thread();
 }
 
-static void free_buffers(gee_worker *w) {
+static bool get_buffers(gee_worker *w) {
+    w->read_buf = malloc(GEE_READ_BUF);
+    w->signal_stack = malloc(GEE_SIGNAL_STACK);
+    return w->read_buf && w->signal_stack && gee_timers_init(&w->timers) == 0;
+}
+
+void gee_worker_free_buffers(gee_worker *w) {
     gee_timers_free(&w->timers);
     free(w->signal_stack);
     free(w->read_buf);
@@ -217,12 +224,9 @@ int gee_worker_init(gee_worker *w, gee_runtime *rt, int index) {
     w->dead_end = &w->dead;
     w->alarm_ms = UINT64_MAX;
     w->rng = rt->seed + (uint64_t)index;
-    w->read_buf = malloc(GEE_READ_BUF);
-    w->signal_stack = malloc(GEE_SIGNAL_STACK);
-    bool room = w->read_buf && w->signal_stack && gee_timers_init(&w->timers) == 0;
-    int rc = room ? uv_loop_init(&w->loop) : UV_ENOMEM;
+    int rc = get_buffers(w) ? uv_loop_init(&w->loop) : UV_ENOMEM;
     if (rc < 0) {
-        free_buffers(w);
+        gee_worker_free_buffers(w);
         return rc;
     }
     w->loop.data = w;
@@ -234,38 +238,4 @@ int gee_worker_init(gee_worker *w, gee_runtime *rt, int index) {
     if (rc < 0)
         gee_worker_close(w);
     return rc;
-}
-
-static void print_handle(uv_handle_t *h, void *arg) {
-    (void)arg;
-    fprintf(stderr, "gee: left over: %s handle %p (%s)\n", uv_handle_type_name(h->type), (void *)h,
-            uv_is_closing(h) ? "closing" : "never closed");
-}
-
-void gee_worker_close(gee_worker *w) {
-    read_inbox(w); /* while the tasks that it wakes exist */
-    gee_worker_run_deferred(w);
-    w->left_over = !gee_list_empty(&w->tasks);
-    if (w->left_over && !w->rt->deadlock)
-        gee_worker_print_tasks(w, "tasks left over after main returned:");
-    gee_list_each_safe (it, &w->tasks)
-        gee_task_abandon(gee_container(it, gee_task, all));
-    gee_timer_stop(&w->again);
-    gee_io_close_dead(w, w->ndead);
-    uv_close((uv_handle_t *)&w->alarm, NULL);
-    if (w->bell.loop) /* else it was never there: it failed at its start */
-        uv_close((uv_handle_t *)&w->bell, NULL);
-    if (w->prepare.loop)
-        uv_close((uv_handle_t *)&w->prepare, NULL);
-    for (int i = 0; i < 16 && uv_loop_alive(&w->loop); i++) {
-        uv_run(&w->loop, UV_RUN_NOWAIT); /* close callbacks may close more */
-        gee_io_close_dead(w, w->ndead);
-        gee_worker_run_deferred(w);
-    }
-    w->loop_busy = uv_loop_close(&w->loop) != 0;
-    if (w->loop_busy)
-        uv_walk(&w->loop, print_handle, NULL);
-    gee_stack_cache_free(&w->stacks);
-    gee_overflow_leave(w);
-    free_buffers(w);
 }

@@ -78,6 +78,8 @@ struct gee_worker {
     gee_stack_cache stacks;
     gee_panic_info panic; /* of a task that has panicked, until that parks */
     void *sched;          /* the loop's own context while a task runs */
+    uv_sem_t *held; /* where others stand still for one of its tasks, nheld of them: standstill.c */
+    int nheld;
     void *fiber;
     void *fake_stack;
     const void *stack_low;
@@ -108,9 +110,10 @@ struct gee_runtime {
      * costs no locked instruction, but a turn of an idle worker in which there were some. */
     _Atomic int64_t busy;
     _Atomic bool main_done, stop;
-    _Atomic int waiting_for_fd; /* workers */
-    uv_sem_t out, may_close;    /* a worker has left its loop for good; all have: nobody rings */
-    uint64_t deadline_ns;       /* worker 0's: when the grace after main ends */
+    _Atomic int waiting_for_fd;     /* workers */
+    uv_sem_t through;               /* a worker has left its loop for good; has settled */
+    uv_sem_t may_settle, may_close; /* all have */
+    uint64_t deadline_ns;           /* worker 0's: when the grace after main ends */
     gee_timer grace;
     bool sim, deadlock;
 };
@@ -129,7 +132,11 @@ void gee_worker_enter(gee_worker *w);
 void gee_worker_leave(void);
 /* Until the runtime stops (worker 0: until main and all tasks are done). 0 or GEE_EDEADLK. */
 int gee_worker_loop(gee_worker *w);
-/* Drops the tasks that are left and closes the loop. */
+/* Those who stand still for a task of w go on. */
+void gee_worker_let_go(gee_worker *w);
+/* When all have left their loops: does what they have sent, and what the loop still brings. */
+void gee_worker_settle(gee_worker *w);
+/* When all have settled: drops the tasks that are left and closes the loop. */
 void gee_worker_close(gee_worker *w);
 /* Something is on its way to w that will start a task there, and has arrived: at which time
  * it is w that is busy. From any thread; on w's own. */
@@ -195,6 +202,8 @@ uint64_t gee_wall_ms(void);
 uint64_t gee_random(gee_worker *w);
 
 void gee_worker_run_deferred(gee_worker *w);
+void gee_worker_read_inbox(gee_worker *w);
+void gee_worker_free_buffers(gee_worker *w);
 /*
  * For a callback of libuv that began with an empty run queue, as its last act: the tasks that it
  * has made runnable run now, while what it has read is in the cache, and not behind the callbacks

@@ -11,7 +11,8 @@
  * before it was woken
  *
  * It is so where the kernel keeps its own time by that counter, which then runs evenly and alike on
- * all cores. Everywhere else, and in simulation, the clock is asked each time.
+ * all cores. Everywhere else, and in simulation, the clock is asked each time; and so it is for the
+ * rest of a recording once the two have come apart, since the machine slept, or was moved.
  */
 #ifndef GEE_TRACE_STAMP_H
 #define GEE_TRACE_STAMP_H

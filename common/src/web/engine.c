@@ -81,9 +81,14 @@ gee_group *gee_root(gee_engine *e) {
     return e->root;
 }
 
+/* Of every method that there is, with ", " or the zero behind it. */
+#define X(num, name, string) +sizeof(#string) + 1
+enum { ALL_METHODS = 0 HTTP_METHOD_MAP(X) };
+#undef X
+
 static int route(gee_req *req) {
     const char *values[GEE_MAX_PARAMS];
-    char allow[128];
+    char allow[ALL_METHODS];
     gee_path path;
     int status = gee_path_parse(req->x.arena, req->x.target, &path);
     if (status != 0)

@@ -4,10 +4,11 @@
 #include <string.h>
 #include <strings.h>
 
+/* At most. A body may be nothing but &, and a pair takes sixteen times as much as one of these. */
 static size_t count_pairs(const char *s, size_t n) {
-    size_t pairs = 1;
+    size_t pairs = 0;
     for (size_t i = 0; i < n; i++)
-        pairs += s[i] == '&';
+        pairs += s[i] != '&' && (i == 0 || s[i - 1] == '&');
     return pairs;
 }
 
@@ -123,7 +124,8 @@ static int take_urlencoded(gee_req *req) {
     static const char type[] = "application/x-www-form-urlencoded";
     const char *is = gee_header(req, "content-type"), *body;
     size_t n;
-    if (is == NULL || strncasecmp(is, type, sizeof(type) - 1) != 0)
+    if (is == NULL || strcspn(is, "; \t") != sizeof(type) - 1 ||
+        strncasecmp(is, type, sizeof(type) - 1) != 0)
         return UV_ENOTSUP;
     int rc = gee_body(req, &body, &n);
     return rc < 0 ? rc : parse_pairs(req, &req->form, body, n);

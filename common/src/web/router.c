@@ -105,9 +105,11 @@ static int grow(gee_node *n) {
         return UV_ENOMEM;
     n->table = table;
     n->slots = slots;
-    for (slot *s = before; s < before + old; s++)
+    for (size_t i = 0; i < old; i++) {
+        const slot *s = &before[i];
         if (s->node)
             *slot_of(n, s->key, s->node->segment, s->len) = *s;
+    }
     free(before);
     return 0;
 }
