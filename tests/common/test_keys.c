@@ -145,7 +145,7 @@ static void test_keys_grow(void **state) {
 /* --- no memory --- */
 
 enum { MOST = 10 };
-static int freed;
+static _Atomic int freed; /* no order between its end and the client */
 
 static void count_free(void *value) {
     (void)value;
