@@ -2,6 +2,8 @@
 
 # They hold a thread in its malloc (hold.h).
 $(B)/ch03-races/test_copy.% $(B)/ch03-races/test_keys.%: LDFLAGS += -Wl,--wrap=malloc
+# It holds a thread that asks who sent its request.
+$(B)/ch03-races/test_clientip.%: LDFLAGS += -Wl,--wrap=gee_ip_text
 $(B)/ch03-races/work/test_keys.%: LDFLAGS += $(WRAP_keys)
 
 # The stores, for their test and for the program of `make stores`.

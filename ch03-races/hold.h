@@ -14,6 +14,12 @@
 #include <stdlib.h>
 
 /*
+ * Who is held with a lock in his hand keeps the other one from its part. After a while he goes on:
+ * that malloc was under a lock, and nobody else can come in between there.
+ */
+enum { HOLD_S = 6 };
+
+/*
  * At its nth malloc from now, 1 is the next one, the calling task passes the turn and waits for
  * another. One task at a time. (Not a _Thread_local: TSan takes that a thread begins with
  * for a write to it, and knows of no order between that and a task.)
@@ -45,7 +51,7 @@ void *__wrap_malloc(size_t n) {
     if (task && task == gee_task_self() && --hold.n == 0) {
         hold_no_more();
         t_turn_pass(hold.turn, hold.pass);
-        t_turn_await(hold.turn, hold.await);
+        t_turn_await_for(hold.turn, hold.await, HOLD_S);
     }
     return __real_malloc(n);
 }

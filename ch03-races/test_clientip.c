@@ -3,8 +3,11 @@
  * nobody, and requests of both that are under way at the same time. The same source is linked over
  * the broken variant, the fixed one and each decoy; what a test reports says which of them it met.
  */
+#include "base/tools.h"
 #include "t_client.h"
 #include "t_turn.h"
+#include "web/net.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,7 +30,37 @@ enum { INSIDE = 1, ASKED_BESIDE, PARKS, SECOND_PARKS };
 static t_turn turn;
 static gee_waitgroup first_may_go, second_may_go;
 
+/*
+ * A partner's request that is held where it asks who sent it, wherever the unit does so: it is
+ * linked with --wrap=gee_ip_text (chapter.mk), and makes the address of the other end a text there.
+ */
+enum { ASKS = 1, ASKED_MEANWHILE, HOLD_S = 6 };
+static t_turn asking;
+static _Atomic(gee_task *) to_hold;
+
+static void holds(gee_req *req) {
+    if (strcmp(gee_param(req, "n"), "0") == 0)
+        atomic_store_explicit(&to_hold, gee_task_self(), memory_order_relaxed);
+    gee_next(req);
+}
+
+void __real_gee_ip_text(const struct in6_addr *ip, char *buf);
+void __wrap_gee_ip_text(const struct in6_addr *ip, char *buf);
+void __wrap_gee_ip_text(const struct in6_addr *ip, char *buf) {
+    gee_task *task = atomic_load_explicit(&to_hold, memory_order_relaxed);
+    if (task && task == gee_task_self()) {
+        atomic_store_explicit(&to_hold, NULL, memory_order_relaxed);
+        t_turn_pass(&asking, ASKS);
+        t_turn_await_for(&asking, ASKED_MEANWHILE, HOLD_S);
+    }
+    __real_gee_ip_text(ip, buf);
+}
+
 static void partner(gee_req *req) {
+    if (strcmp(gee_param(req, "n"), "0") == 0) {
+        whoami(req);
+        return;
+    }
     if (strcmp(gee_param(req, "n"), "1") == 0) {
         t_turn_pass(&turn, INSIDE);
         t_turn_await(&turn, ASKED_BESIDE); /* its thread is held */
@@ -51,6 +84,7 @@ static void routes(gee_group *r, const char *proxies) {
     gee_GET(r, "/whoami", whoami);
     gee_GET(r, "/let/:n", let_go);
     gee_group *g = gee_group_new(r, "/partner");
+    gee_use(g, holds, NULL);
     gee_trust_proxies(g, &(gee_trust_options){.proxies = proxies});
     gee_GET(g, "/:n", partner);
 }
@@ -61,7 +95,7 @@ static void two_routes(gee_group *r) {
 
 struct visits {
     int port;
-    char beside[64], same[64], first[64], second[64], after[64];
+    char meanwhile[64], beside[64], same[64], first[64], second[64], after[64];
 };
 
 static void send_get(int fd, const char *target, const char *lines) {
@@ -88,11 +122,22 @@ static void send_partner(int fd, int n) {
     send_get(fd, target, lines);
 }
 
+/* While a partner's request is in the middle of asking. */
+static void visit_meanwhile(struct visits *v, int partners, int beside) {
+    char line[64];
+    send_partner(partners, 0);
+    t_turn_await(&asking, ASKS);
+    ask(beside, "/whoami", LIE, v->meanwhile, sizeof(v->meanwhile));
+    t_turn_pass(&asking, ASKED_MEANWHILE);
+    read_line(partners, line, sizeof(line));
+}
+
 static void visit(void *arg) {
     struct visits *v = arg;
     char line[64];
     int first = t_sock_on(v->port, 0), second = t_sock_on(v->port, 0);
     int same = t_sock_on(v->port, 0), beside = t_sock_on(v->port, 1);
+    visit_meanwhile(v, first, beside);
     send_partner(first, 1);
     t_turn_await(&turn, INSIDE);
     ask(beside, "/whoami", LIE, v->beside, sizeof(v->beside));
@@ -116,10 +161,14 @@ static void engine_state(gee_ctx *ctx, t_conn *none, int port) {
     struct visits v = {.port = port};
     (void)none;
     t_turn_init(&turn);
+    t_turn_init(&asking);
+    gee_vg_overlook(&to_hold, sizeof(to_hold));
     gee_waitgroup_add(&first_may_go, 1);
     gee_waitgroup_add(&second_may_go, 1);
     T_RC(gee_blocking(ctx, visit, &v), 0);
     T_STR(v.first, "203.0.113.1");
+    if (strcmp(v.meanwhile, "127.0.0.1") != 0)
+        snprintf(v.beside, sizeof(v.beside), "%s", v.meanwhile);
     if (strcmp(v.beside, "127.0.0.1") != 0 || strcmp(v.same, "127.0.0.1") != 0 ||
         strcmp(v.second, "203.0.113.2") != 0 || strcmp(v.after, "127.0.0.1") != 0)
         T_FAIL("engine-state on two workers: while a partner's request is under way, who calls "

@@ -144,8 +144,18 @@ static bool is_refused(const struct outcome *o, const char *line) {
     return o->rc == UV_EINVAL && strcmp(o->line, line) == 0 && o->bob == -1;
 }
 
+/* In its own words, or "refused". */
+static void say_refused(const struct outcome *o, const char *line, char *buf, size_t size) {
+    int said = (int)strcspn(o->line, "\n"), should = (int)strcspn(line, "\n");
+    if (o->rc == UV_EINVAL && strcmp(o->line, line) != 0)
+        snprintf(buf, size, "refused, with the words \"%.*s\", and they should be \"%.*s\"", said,
+                 o->line, should, line);
+    else
+        snprintf(buf, size, "refused");
+}
+
 static void order_contract(gee_ctx *ctx, void *arg) {
-    char bob[64] = "refused", heard[64] = "refused";
+    char bob[512], heard[512];
     (void)arg;
     struct outcome right = try(ctx, as_it_should_be), first = try(ctx, authorizes_first),
                    last = try(ctx, audits_last);
@@ -155,6 +165,8 @@ static void order_contract(gee_ctx *ctx, void *arg) {
     T_EQ(right.bob, 403);
     T_EQ(right.nobody, 401);
     T_EQ(right.heard, 2);
+    say_refused(&first, authorizes_first_line, bob, sizeof(bob));
+    say_refused(&last, audits_last_line, heard, sizeof(heard));
     if (first.rc == 0)
         snprintf(bob, sizeof(bob), "registered, and bob, who is no admin, gets %d", first.bob);
     if (last.rc == 0)

@@ -50,9 +50,11 @@ static void two_tasks(gee_req *req) {
         return;
     hold_me(1, &turn, IN_SET, SET_BESIDE);
     gee_set(req, "user", "ann", gee_forever);
+    t_turn_await(&turn, SET_BESIDE); /* if it was a lock that kept it away */
     int keys = (gee_get(req, "user") != NULL) + (gee_get(req, "trace") != NULL);
     gee_set(req, "session", &sessions[0], close_slowly);
     gee_set(req, "session", &sessions[1], close_slowly);
+    gee_set(req, "session", &sessions[1], NULL); /* for the tools: what had the other one read? */
     gee_waitgroup_wait(NULL, &b.done);
     gee_string(req, 200, "%d, the %s one", keys, b.session == &sessions[1] ? "new" : "old");
 }

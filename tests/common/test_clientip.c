@@ -240,6 +240,25 @@ static void test_groups_body(gee_ctx *ctx, t_conn *c, int port) {
 
 T_SITE(test_groups, groups)
 
+/* A group's stands instead of the root's, not beside it. */
+static void a_strict_group(gee_group *r) {
+    gee_trust_proxies(r, &(gee_trust_options){.proxies = "simulated"});
+    gee_group *none = gee_group_new(r, "/none");
+    gee_trust_proxies(none, NULL);
+    gee_GET(none, "/at-all", whoami);
+    gee_GET(r, "/", whoami);
+}
+
+static void test_a_group_may_trust_less_body(gee_ctx *ctx, t_conn *c, int port) {
+    (void)port;
+    t_ask(ctx, c, "GET", "/none/at-all", "X-Forwarded-For: 203.0.113.1\r\n");
+    T_STR(t_body(c), "simulated");
+    t_ask(ctx, c, "GET", "/", "X-Forwarded-For: 203.0.113.1\r\n");
+    T_STR(t_body(c), "203.0.113.1");
+}
+
+T_SITE(test_a_group_may_trust_less, a_strict_group)
+
 /* The root's holds for all, also where there is no route, and wherever it stands. */
 static void whole_engine(gee_group *r) {
     gee_no_route(gee_engine_of(r), whoami, NULL);
@@ -399,6 +418,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_others_are_not_believed),
     cmocka_unit_test(test_by_default_nobody_is),
     cmocka_unit_test(test_groups),
+    cmocka_unit_test(test_a_group_may_trust_less),
     cmocka_unit_test(test_the_whole_engine),
     cmocka_unit_test(test_a_copy_has_it),
     cmocka_unit_test(test_the_rate_limit_asks),

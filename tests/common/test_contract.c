@@ -112,6 +112,8 @@ static void a_broken_contract_is_named(void **state) {
     expect(CHAIN(authenticate, authorize, authenticate, page), "");
     expect(CHAIN(watch, authenticate, watch, page),
            AT "audit has to be around authentication, which login provides further out\n");
+    expect(CHAIN(authenticate, watch, authenticate, page),
+           AT "audit has to be around authentication, which login provides further out\n");
 }
 
 /* Nobody provides for itself. */

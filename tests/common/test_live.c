@@ -108,6 +108,11 @@ static int fails_halfway(gee_ctx *ctx, void *next, void *arg) {
     return UV_EIO;
 }
 
+/* No error. */
+static int to_bob_and_one(gee_ctx *ctx, void *next, void *arg) {
+    return to_bob(ctx, next, arg) + 1;
+}
+
 static int panics_halfway(gee_ctx *ctx, void *next, void *arg) {
     to_bob(ctx, next, arg);
     gee_panic("halfway");
@@ -135,6 +140,11 @@ static void failures(gee_ctx *ctx, void *arg) {
     const struct names *now = gee_live_get(l);
     T_CHECK(is(now, "bob", "builder"));
     T_CHECK(is(old, "ann", "arbor"));
+    T_RC(gee_live_change(ctx, l, to_bob_and_one, NULL), 0);
+    const struct names *next = gee_live_get(l);
+    T_CHECK(next != now);
+    gee_live_drop(now);
+    now = next;
     copy_rc = UV_ENOMEM;
     T_RC(gee_live_change(ctx, l, to_bob, NULL), UV_ENOMEM);
     T_RC(gee_live_new(&type, now, &none), UV_ENOMEM);

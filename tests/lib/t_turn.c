@@ -19,7 +19,11 @@ void t_turn_pass(t_turn *t, int to) {
 }
 
 bool t_turn_await(t_turn *t, int n) {
-    uint64_t until = uv_hrtime() + LIMIT_S * UINT64_C(1000000000);
+    return t_turn_await_for(t, n, LIMIT_S);
+}
+
+bool t_turn_await_for(t_turn *t, int n, int seconds) {
+    uint64_t until = uv_hrtime() + (uint64_t)seconds * UINT64_C(1000000000);
     while (atomic_load_explicit(&t->at, memory_order_relaxed) < n) {
         if (uv_hrtime() > until)
             return false;

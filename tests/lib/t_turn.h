@@ -22,6 +22,7 @@ void t_turn_pass(t_turn *t, int to);
  * not run meanwhile: the thread is held where it is, as the kernel may hold it anywhere.
  */
 bool t_turn_await(t_turn *t, int n);
+bool t_turn_await_for(t_turn *t, int n, int seconds);
 
 /* --- a server on two workers, and a client that knows who serves it --- */
 

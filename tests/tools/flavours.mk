@@ -74,4 +74,4 @@ endif
 
 # Tests in which memory and libuv are made to fail, or a thread is held in an allocation.
 WRAP_signals := -Wl,--wrap=calloc -Wl,--wrap=uv_signal_start
-WRAP_keys    := -Wl,--wrap=realloc
+WRAP_keys    := -Wl,--wrap=malloc -Wl,--wrap=realloc -Wl,--wrap=sched_yield

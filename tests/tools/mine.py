@@ -39,6 +39,9 @@ REPAIRED, NO_BUILD, NOT_STARTED = "REPAIRED", "DOES NOT BUILD", "NOT STARTED"
 TIMES_US, PLUS_US = 1.001, 25000
 TIMES_TURNS, PLUS_TURNS = 2, 20
 
+# What a test that has no end, or is ended, does not say.
+WHICH = "memory that was freed, or a wait without an end? With TOOL=asan behind it the first has a report"
+
 ENV = {"ASAN_OPTIONS": "detect_stack_use_after_return=0 fast_unwind_on_malloc=0",
        "TSAN_OPTIONS": "exitcode=66"}
 TOOLS = {  # flavour, a line that is the tool's
@@ -136,12 +139,20 @@ def judge(case, number, code, out):
         return Verdict(case, BROKEN, message(case, out))
     words = message(case, out)
     if not words or lesson.SIGNAL.search(out) or code is None or code < 0:
-        return Verdict(case, BROKEN, f"{test}: {other}", detail=tail(out))
+        return Verdict(case, BROKEN, f"{test}: {other}", WHICH, detail=tail(out))
     return Verdict(case, BROKEN, words)
 
 
 def tail(out, n=15):
     return [l for l in out.rstrip().splitlines() if not l.startswith("figures: ")][-n:]
+
+
+def unasked(case):
+    """The tools that see this race, where it is one, and of which this case has no reason why not."""
+    spec = case.race
+    if spec is None or spec.variants["broken"].none:
+        return []
+    return [t for t in ("tsan", "helgrind", "drd") if t not in spec.why_not]
 
 
 # --- building ---
@@ -209,10 +220,19 @@ def slower(mine, final):
     return ""
 
 
+def not_yours(case, program, test):
+    return ("over the unit as it was given it fails as well (there, "
+            f"{case.common[f'{program}:{test}'].why}): so this is not your doing, and yours to do. ")
+
+
 def judge_failed_work(args, case, program, code, out):
     """NOT YET if each test that fails did so over the unit as it was given."""
     failed = list(dict.fromkeys(lesson.FAILED.findall(out)))
     where = f"What it has to do stands in {contract(args, case)}"
+    running = re.findall(r"^\[ RUN      \] (\w+)", out, re.M)[-1:]
+    if code is None and f"{program}:{''.join(running)}" in case.common:
+        return Verdict(case, NOT_YET, f"{running[0]} of {program} has no end within 60 s",
+                       not_yours(case, program, running[0]) + where, tail(out))
     if not failed or code is None:
         saw = "no end within 60 s" if code is None else message(case, out) or f"exit code {code}"
         return Verdict(case, NO_WORK, f"{program}: {saw}", f"over the unit as it was given it ends well. {where}",
@@ -222,8 +242,7 @@ def judge_failed_work(args, case, program, code, out):
     words = f"{test} of {program} fails, and its check says: {checked(case, out, test)}"
     if own:
         return Verdict(case, NO_WORK, words, f"over the unit as it was given it passes. {where}")
-    return Verdict(case, NOT_YET, words, "over the unit as it was given it fails as well (there, "
-                   f"{case.common[f'{program}:{test}'].why}): so this is not your doing, and yours to do. {where}")
+    return Verdict(case, NOT_YET, words, not_yours(case, program, test) + where)
 
 
 def checked(case, out, test):

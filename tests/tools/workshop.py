@@ -207,6 +207,9 @@ def check(args):
         note(args, v)
         if said is not None:
             say_tool(args.tool, said)
+        elif v.kind == mine.REPAIRED and len(cases) == 1 and mine.unasked(v.case):
+            print(wrap(f"No tool was asked: TOOL={mine.unasked(v.case)[0]} behind it sees an order that is missing "
+                       "where nothing goes wrong, and TOOL=asan memory that is not given back."))
         good += v.kind == mine.REPAIRED
     print(f"\n{good} of {len(cases)} repaired", flush=True)
     if good < len(cases) and len(cases) == 1:

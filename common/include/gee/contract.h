@@ -14,6 +14,7 @@
  *                                                 .needs = "authorization"});
  *
  *     gee: GET /users: authorization needs authentication, which basic auth provides further in
+ *     gee: GET /users: audit has to be around authentication, which basic auth provides further out
  *
  * Words are the program's own; they are compared as they are. The middlewares of this library
  * provide "access log", "authentication" (gee_use_basic_auth), "body limit", "compression",
