@@ -1,7 +1,7 @@
 """What the documents say of the tree, held against the tree.
 
 Links lead somewhere; a make target, a GEE_ variable and a test that are named exist; a script that one
-is to call can be called; a workflow runs commands of the README; and a source
+is to call can be called; cases are in one order; a workflow runs commands of the README; and a source
 line that is quoted ("parked (sleep) at x.c:17", "created at
 y.c:150") still is one where a task is parked, or is created.
 """
@@ -86,6 +86,15 @@ def scripts(text):
             yield f"{name} is not executable"
 
 
+def cases(doc, text):
+    """A chapter tells its cases in the order in which `make start` and `make watch` list them."""
+    manifest = doc.parent / "cases.ini"
+    if doc.name == "README.md" and manifest.exists():
+        listed = re.findall(r"^\| \[`([\w-]+)`\]\(#", text, re.M)
+        if listed != re.findall(r"^\[([\w-]+)\]$", manifest.read_text(), re.M):
+            yield f"its cases, {', '.join(listed)}, are not those of cases.ini, in that order"
+
+
 def variables(text, sources):
     for name in set(re.findall(r"\bGEE_[A-Z_]+\b", text)):
         if name not in sources:
@@ -116,7 +125,7 @@ def main():
     failed = 0
     for doc in DOCS:
         text = doc.read_text()
-        bad = [*links(doc, text), *quoted_lines(text), *targets(text, makefiles), *scripts(text),
+        bad = [*links(doc, text), *quoted_lines(text), *targets(text, makefiles), *scripts(text), *cases(doc, text),
                *variables(text, sources), *named_tests(doc, text, tests)]
         for line in sorted(set(bad)):
             print(f"{doc.relative_to(ROOT)}: {line}")
