@@ -125,8 +125,8 @@ def main():
     failed = 0
     for doc in DOCS:
         text = doc.read_text()
-        bad = [*links(doc, text), *quoted_lines(text), *targets(text, makefiles), *scripts(text), *cases(doc, text),
-               *variables(text, sources), *named_tests(doc, text, tests)]
+        bad = [*links(doc, text), *quoted_lines(text), *targets(text, makefiles), *scripts(text),
+               *cases(doc, text), *variables(text, sources), *named_tests(doc, text, tests)]
         for line in sorted(set(bad)):
             print(f"{doc.relative_to(ROOT)}: {line}")
         failed += bool(bad)
